@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Storage types: float32, float16 and bfloat16 elements read as float32 and written rounded to nearest even.
+ * Half is only ever a pointer's target, so no device needs half arithmetic.
+ *
+ * STORAGE(dtype), LOAD(dtype) and STORE(dtype) give the type and the functions of a dtype define.
+ */
+#define DTYPE_FLOAT32 1
+#define DTYPE_FLOAT16 2
+#define DTYPE_BFLOAT16 3
+
+#define PASTE_(a, b) a##b
+#define PASTE(a, b) PASTE_(a, b)
+#define STORAGE(dtype) PASTE(storage_, dtype)
+#define LOAD(dtype) PASTE(load_, dtype)
+#define STORE(dtype) PASTE(store_, dtype)
+
+typedef float storage_1;
+typedef half storage_2;
+typedef ushort storage_3;
+
+static inline float load_1(global const float *base, ulong index)
+{
+    return base[index];
+}
+
+static inline float load_2(global const half *base, ulong index)
+{
+    return vload_half((size_t)index, base);
+}
+
+static inline float load_3(global const ushort *base, ulong index)
+{
+    return as_float((uint)base[index] << 16);
+}
+
+static inline void store_1(global float *base, ulong index, float value)
+{
+    base[index] = value;
+}
+
+static inline void store_2(global half *base, ulong index, float value)
+{
+    vstore_half_rte(value, (size_t)index, base);
+}
+
+/* Rounds by carrying into the kept half; a NaN is kept a NaN, since rounding could carry it into infinity. */
+static inline void store_3(global ushort *base, ulong index, float value)
+{
+    const uint bits = as_uint(value);
+    const uint rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    base[index] = (ushort)(isnan(value) ? (bits >> 16) | 0x40u : rounded);
+}

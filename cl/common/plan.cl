@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The step's metadata on the device: one int buffer with a section of sequences, one of work items per kernel and one
+ * of page numbers; and the arguments that all attention kernels share. The host writes both
+ * (lib/attention/schedule.c, lib/attention/launch.c): change them together.
+ */
+#define RECORD_INTS 8
+
+/* What a kernel needs besides buffers. Offsets and strides in elements, section positions in ints. */
+typedef struct {
+    ulong q_offset, q_token_stride, q_head_stride;
+    ulong k_offset, k_page_stride, k_slot_stride, k_head_stride;
+    ulong v_offset, v_page_stride, v_slot_stride, v_head_stride;
+    ulong out_offset, out_token_stride, out_head_stride;
+    ulong lse_offset, lse_token_stride, lse_head_stride;
+    ulong sinks_offset;
+    int seqs_at, items_at, pages_at;
+    int num_kv_heads, group_size, page_size;
+    int window_left, window_right; /* inclusive distances, INT_MAX = unlimited */
+    float q_scale;                 /* applied to q once; with a soft cap it divides by the cap */
+    float cap_scale;               /* soft cap in units of log2, unused without one */
+} attention_args;
+
+/* A sequence of the batch. Its packed row r is query token r / group_size and head r % group_size of a kv head's group. */
+typedef struct {
+    int first_token;    /* of its queries in the batch */
+    int first_position; /* of its first query in the sequence */
+    int kv_start, kv_end;
+    int pages_at;       /* of its page numbers in the plan */
+} sequence_t;
+
+/* Packed rows [first_row, first_row + num_rows) of a sequence against keys [kv_begin, kv_end). */
+typedef struct {
+    int sequence;
+    int first_row, num_rows;
+    int kv_begin, kv_end;
+    int partial; /* first row of its partial state, -1 = the result is final */
+} work_item_t;
+
+static inline sequence_t load_sequence(global const int *plan, const attention_args *args, int index)
+{
+    global const int *record = plan + args->seqs_at + RECORD_INTS * index;
+    const sequence_t sequence = {record[0], record[1], record[2], record[3], args->pages_at + record[4]};
+    return sequence;
+}
+
+static inline work_item_t load_work_item(global const int *plan, const attention_args *args, int index)
+{
+    global const int *record = plan + args->items_at + RECORD_INTS * index;
+    const work_item_t item = {record[0], record[1], record[2], record[3], record[4], record[5]};
+    return item;
+}
+
+/* Position of a packed row, and the keys [first, past) that it sees. */
+static inline int row_position(const sequence_t *sequence, const attention_args *args, int row)
+{
+    return sequence->first_position + row / args->group_size;
+}
+
+static inline int first_visible_key(const sequence_t *sequence, const attention_args *args, int position)
+{
+    return max(sequence->kv_start, position - args->window_left);
+}
+
+static inline int past_visible_key(const sequence_t *sequence, const attention_args *args, int position)
+{
+    const int to_end = sequence->kv_end - 1 - position;
+    return args->window_right < to_end ? position + args->window_right + 1 : sequence->kv_end;
+}
+
+/* Row of the partial results: splits of a tile lie one after another, the kv heads of a row beside each other. */
+static inline ulong partial_row(const attention_args *args, int first, int row, int kv_head)
+{
+    return ((ulong)first + (ulong)row) * (ulong)args->num_kv_heads + (ulong)kv_head;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What both phases of the simt family share: the addresses of a tile's K and V rows, which keys a row sees, and the
+ * softmax of a tile of scores in local memory. A work-group of WORK_GROUP_SIZE serves BLOCK_Q rows and BLOCK_KV keys;
+ * for the softmax each row belongs to THREADS_PER_ROW neighbouring work-items.
+ *
+ * All barriers are unconditional: PoCL miscompiles some conditional ones, and divergent ones are undefined anywhere.
+ */
+#if !defined(BLOCK_Q) || !defined(BLOCK_KV) || !defined(WORK_GROUP_SIZE)
+#error "BLOCK_Q, BLOCK_KV and WORK_GROUP_SIZE are missing"
+#endif
+#if !defined(HEAD_DIM) || !defined(HEAD_DIM_V)
+#error "HEAD_DIM and HEAD_DIM_V are missing"
+#endif
+
+#define THREADS_PER_ROW (WORK_GROUP_SIZE / BLOCK_Q)
+#define SCORE_STRIDE (BLOCK_KV + 1) /* keeps the rows of a column out of one memory bank */
+
+#if WORK_GROUP_SIZE % BLOCK_Q != 0
+#error "BLOCK_Q must divide WORK_GROUP_SIZE"
+#endif
+
+#define LOAD4(dtype) PASTE(load4_, dtype)
+
+static inline float4 load4_1(global const float *address)
+{
+    return vload4(0, address);
+}
+
+static inline float4 load4_2(global const half *address)
+{
+    return vload_half4(0, address);
+}
+
+static inline float4 load4_3(global const ushort *address)
+{
+    return as_float4(convert_uint4(vload4(0, address)) << 16);
+}
+
+/* Where the rows of a tile's keys lie. */
+typedef struct {
+    ulong k[BLOCK_KV];
+    ulong v[BLOCK_KV];
+} tile_rows;
+
+/* The keys that each row sees, within the item. */
+typedef struct {
+    int first[BLOCK_Q];
+    int past[BLOCK_Q];
+} row_bounds;
+
+/* Softmax state of one row, the same in all its work-items but for `sum`, which is that of the work-item's own keys. */
+typedef struct {
+    float max;
+    float sum;
+} row_state;
+
+static inline void load_row_bounds(local row_bounds *bounds, const sequence_t *sequence, const attention_args *args,
+                                   const work_item_t *item)
+{
+    for (int row = (int)get_local_id(0); row < BLOCK_Q; row += WORK_GROUP_SIZE) {
+        const int position = row_position(sequence, args, item->first_row + min(row, item->num_rows - 1));
+        bounds->first[row] = max(item->kv_begin, first_visible_key(sequence, args, position));
+        bounds->past[row] = min(item->kv_end, past_visible_key(sequence, args, position));
+    }
+}
+
+/* Keys past the item's last repeat it: their rows may be read, and no query row sees them. */
+static inline void load_tile_rows(local tile_rows *rows, global const int *plan, const sequence_t *sequence,
+                                  const attention_args *args, const work_item_t *item, int tile, int kv_head)
+{
+    for (int key = (int)get_local_id(0); key < BLOCK_KV; key += WORK_GROUP_SIZE) {
+        const kv_cursor cursor = kv_cursor_at(plan, sequence, args, min(tile + key, item->kv_end - 1));
+        rows->k[key] = k_offset(&cursor, args) + (ulong)kv_head * args->k_head_stride;
+        rows->v[key] = v_offset(&cursor, args) + (ulong)kv_head * args->v_head_stride;
+    }
+}
+
+static inline bool sees(local const row_bounds *bounds, int row, int key)
+{
+    return key >= bounds->first[row] && key < bounds->past[row];
+}
+
+/* Whether some row of the tile does not see some of its keys; positions do not decrease along the rows. */
+static inline bool tile_is_masked(local const row_bounds *bounds, int tile)
+{
+    return tile < bounds->first[BLOCK_Q - 1] || tile + BLOCK_KV > bounds->past[0];
+}
+
+/*
+ * Turns scores into weights, in place, moves the state on and leaves in `corrections` what each row's accumulators are
+ * to be multiplied by. Weights of unseen keys are 0 whatever their score. Ends with a barrier: weights and corrections are readable.
+ */
+static inline void softmax_update(local float *s_tile, local float *scratch, local float *corrections,
+                                  local const row_bounds *bounds, int tile, row_state *state)
+{
+    const int thread = (int)get_local_id(0);
+    const int row = thread / THREADS_PER_ROW;
+    const int part = thread % THREADS_PER_ROW;
+    local float *scores = s_tile + row * SCORE_STRIDE;
+
+    float largest = NO_SCORE;
+    for (int key = part; key < BLOCK_KV; key += THREADS_PER_ROW)
+        largest = fmax(largest, sees(bounds, row, tile + key) ? scores[key] : NO_SCORE);
+    scratch[thread] = largest;
+    barrier(CLK_LOCAL_MEM_FENCE); /* RAW scratch */
+
+    float new_max = state->max;
+    for (int i = 0; i < THREADS_PER_ROW; ++i)
+        new_max = fmax(new_max, scratch[row * THREADS_PER_ROW + i]);
+    const float correction = exp2(state->max - new_max);
+    state->max = new_max;
+    state->sum *= correction;
+    for (int key = part; key < BLOCK_KV; key += THREADS_PER_ROW) {
+        const float weight = sees(bounds, row, tile + key) ? exp2(scores[key] - new_max) : 0.0f;
+        scores[key] = weight;
+        state->sum += weight;
+    }
+    if (part == 0)
+        corrections[row] = correction;
+    barrier(CLK_LOCAL_MEM_FENCE); /* RAW weights, corrections; WAR scratch */
+}
+
+/*
+ * Ends the rows: writes lse or the partial state, and leaves in `scales` what each row's accumulators are to be
+ * multiplied by. Ends with a barrier.
+ */
+static inline void finish_rows(local float *scratch, local float *scales, const row_state *state, const sequence_t *sequence,
+                               const attention_args *args, const work_item_t *item, int kv_head, global const float *sinks,
+                               global float *lse, global float2 *partial_state)
+{
+    const int thread = (int)get_local_id(0);
+    const int row = thread / THREADS_PER_ROW;
+    scratch[thread] = state->sum;
+    barrier(CLK_LOCAL_MEM_FENCE); /* RAW scratch */
+
+    float sum = 0.0f;
+    for (int i = 0; i < THREADS_PER_ROW; ++i)
+        sum += scratch[row * THREADS_PER_ROW + i];
+    const int packed_row = item->first_row + min(row, item->num_rows - 1);
+    const row_result result =
+        row_finalize(state->max, sum, sinks, args, kv_head * args->group_size + packed_row % args->group_size);
+    const bool writes = thread % THREADS_PER_ROW == 0;
+    if (writes)
+        scales[row] = item->partial >= 0 ? 1.0f : result.scale;
+    if (writes && row < item->num_rows) {
+        if (item->partial >= 0)
+            partial_state[partial_row(args, item->partial, row, kv_head)] = (float2)(state->max, sum);
+#if LSE
+        else
+            lse[lse_offset(sequence, args, kv_head, packed_row)] = result.lse;
+#endif
+    }
+    barrier(CLK_LOCAL_MEM_FENCE); /* RAW scales */
+}
+
+/* Writes one output element of a row, or of its partial state. */
+static inline void store_result(global STORAGE(OUT_DTYPE) *out, global float *partial_acc, const sequence_t *sequence,
+                                const attention_args *args, const work_item_t *item, int kv_head, int row, int d, float value)
+{
+    if (item->partial >= 0)
+        partial_acc[partial_row(args, item->partial, row, kv_head) * HEAD_DIM_V + (ulong)d] = value;
+    else
+        STORE(OUT_DTYPE)(out, out_offset(sequence, args, kv_head, item->first_row + row) + (ulong)d, value);
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decode for CPUs: the few rows of a sequence against a run of its pages, with the head dimension in the vector lanes.
+ *
+ * What bounds it is memory, so the pages are read in their own order: where all kv heads of a token lie together, one
+ * work item takes HEADS of them, block of keys after block of keys, with the states of all heads in local memory;
+ * where a head's tokens lie together, HEADS is 1.
+ *
+ *     for a block of BLOCK_KV keys, for a head, for ROW_REGS rows:
+ *         S[row][key] = sum over d of Q K    LANES keys at a time: partial sums per lane, folded pairwise until
+ *                                            one vector holds one key per lane
+ *         softmax                            one vector of keys per step, one maximum per row and block
+ *         acc[row][d] += P[row][key] V       ROW_REGS rows x PV_CHUNK vectors of d in registers
+ *
+ * Grid      one work-item per work-group; group = item * (num_kv_heads / HEADS) + head block
+ * Memory    HEADS * BLOCK_Q * (HEAD_DIM + HEAD_DIM_V + LANES + 1) + BLOCK_Q * BLOCK_KV floats of local memory,
+ *           an argument for the reason that prefill.cl gives
+ */
+
+/* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, LSE. */
+#ifndef HEAD_DIM_V
+#error "HEAD_DIM_V is missing"
+#endif
+
+/* Tunables. BLOCK_Q: rows per kv head. BLOCK_KV: keys per block, a multiple of LANES. HEADS: kv heads per work-group. */
+#ifndef BLOCK_Q
+#define BLOCK_Q 4
+#endif
+#ifndef BLOCK_KV
+#define BLOCK_KV 32
+#endif
+#ifndef HEADS
+#define HEADS 1
+#endif
+
+/* Derived: ROW_REGS x QK_KEYS and ROW_REGS x PV_CHUNK accumulators fill half of 32 vector registers. */
+#if BLOCK_Q % 8 == 0
+#define ROW_REGS 8
+#elif BLOCK_Q % 4 == 0
+#define ROW_REGS 4
+#elif BLOCK_Q % 2 == 0
+#define ROW_REGS 2
+#else
+#define ROW_REGS 1
+#endif
+#define ACCUMULATORS 16
+#if ACCUMULATORS / ROW_REGS > LANES
+#define QK_KEYS LANES
+#else
+#define QK_KEYS (ACCUMULATORS / ROW_REGS)
+#endif
+#define PV_CHUNK (ACCUMULATORS / ROW_REGS)
+#define K_VECTORS (HEAD_DIM / LANES)
+#define V_VECTORS (HEAD_DIM_V / LANES)
+#define NUM_ROWS (HEADS * BLOCK_Q)
+
+#if HEAD_DIM % LANES != 0 || HEAD_DIM_V % LANES != 0
+#error "LANES must divide both head dimensions"
+#endif
+#if BLOCK_KV % LANES != 0
+#error "BLOCK_KV must be a multiple of LANES"
+#endif
+
+#define AT(array, index) (*(local lanes_t *)((array) + (index)))
+
+typedef global const STORAGE(K_DTYPE) *key_pointer;
+typedef global const STORAGE(V_DTYPE) *value_pointer;
+
+/* A block of keys: where their rows of kv head 0 lie, and which of them a row sees. */
+typedef struct {
+    ulong k_offsets[BLOCK_KV];
+    ulong v_offsets[BLOCK_KV];
+    int first_key; /* of the block */
+    int num_keys;
+    int masked;    /* some row does not see some key */
+} key_block;
+
+static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE) *q, const sequence_t *sequence,
+                               const attention_args *args, const work_item_t *item, int first_head)
+{
+    for (int head = 0; head < HEADS; ++head) {
+        for (int row = 0; row < BLOCK_Q; ++row) {
+            const int packed_row = item->first_row + min(row, item->num_rows - 1);
+            const ulong from = q_offset(sequence, args, first_head + head, packed_row);
+            for (int d = 0; d < HEAD_DIM; d += LANES)
+                AT(q_tile, (head * BLOCK_Q + row) * HEAD_DIM + d) = LOAD_LANES(Q_DTYPE)(q + from + d) * args->q_scale;
+        }
+    }
+}
+
+/* Scores of ROW_REGS rows against LANES keys, to s_tile[row][key]. */
+static inline void compute_qk(local float *s_tile, local const float *q_rows, key_pointer k, const ulong *offsets, float cap_scale)
+{
+    lanes_t folded[ROW_REGS][LANES / QK_KEYS];
+#pragma unroll
+    for (int step = 0; step < LANES / QK_KEYS; ++step) {
+        lanes_t sums[ROW_REGS][QK_KEYS];
+#pragma unroll
+        for (int row = 0; row < ROW_REGS; ++row) {
+#pragma unroll
+            for (int key = 0; key < QK_KEYS; ++key)
+                sums[row][key] = (lanes_t)(0.0f);
+        }
+        for (int d = 0; d < HEAD_DIM; d += LANES) {
+            lanes_t k_priv[QK_KEYS];
+#pragma unroll
+            for (int key = 0; key < QK_KEYS; ++key)
+                k_priv[key] = LOAD_LANES(K_DTYPE)(k + offsets[step * QK_KEYS + key] + d);
+#pragma unroll
+            for (int row = 0; row < ROW_REGS; ++row) {
+                const lanes_t q_priv = AT(q_rows, row * HEAD_DIM + d);
+#pragma unroll
+                for (int key = 0; key < QK_KEYS; ++key)
+                    sums[row][key] = k_priv[key] * q_priv + sums[row][key];
+            }
+        }
+#pragma unroll
+        for (int row = 0; row < ROW_REGS; ++row) {
+#pragma unroll
+            for (int width = QK_KEYS / 2; width > 0; width /= 2) {
+#pragma unroll
+                for (int i = 0; i < width; ++i)
+                    sums[row][i] = add_pairs(sums[row][2 * i], sums[row][2 * i + 1]);
+            }
+            folded[row][step] = sums[row][0];
+        }
+    }
+#pragma unroll
+    for (int row = 0; row < ROW_REGS; ++row) {
+#pragma unroll
+        for (int width = LANES / QK_KEYS / 2; width > 0; width /= 2) {
+#pragma unroll
+            for (int i = 0; i < width; ++i)
+                folded[row][i] = add_pairs(folded[row][2 * i], folded[row][2 * i + 1]);
+        }
+#if SOFT_CAP
+        folded[row][0] = tanh(folded[row][0]) * cap_scale;
+#endif
+        AT(s_tile, row * BLOCK_KV) = folded[row][0];
+    }
+}
+
+/*
+ * Turns a row's scores of the block into weights, in place, and moves its softmax state on; a key that the row does
+ * not see gets weight 0 whatever its score. The row's sum is kept per lane until the end.
+ */
+static inline void softmax_update(local float *scores, local float *row_max, local float *row_sum, local float *acc_row,
+                                  int first, int past, int masked)
+{
+    if (masked) {
+        for (int key = 0; key < BLOCK_KV; key += LANES) {
+            const int_lanes_t index = LANE_INDEX + key;
+            AT(scores, key) = select((lanes_t)(NO_SCORE), AT(scores, key), (index >= first) & (index < past));
+        }
+    }
+    lanes_t largest = AT(scores, 0);
+#pragma unroll
+    for (int key = LANES; key < BLOCK_KV; key += LANES)
+        largest = fmax(largest, AT(scores, key));
+    const float old_max = *row_max;
+    const float new_max = fmax(old_max, largest_lane(largest));
+    lanes_t sum = AT(row_sum, 0);
+    if (new_max > old_max) {
+        const float correction = exp2(old_max - new_max);
+        *row_max = new_max;
+        sum *= correction;
+        for (int d = 0; d < HEAD_DIM_V; d += LANES)
+            AT(acc_row, d) *= correction;
+    }
+#pragma unroll
+    for (int key = 0; key < BLOCK_KV; key += LANES) {
+        lanes_t weight = exp2(AT(scores, key) - new_max);
+        if (masked) {
+            const int_lanes_t index = LANE_INDEX + key;
+            weight = select((lanes_t)(0.0f), weight, (index >= first) & (index < past));
+        }
+        AT(scores, key) = weight;
+        sum += weight;
+    }
+    AT(row_sum, 0) = sum;
+}
+
+/* Adds the weighted V rows for `chunk` vectors of d; `masked` (constant): a zero weight must not meet a V that holds NaN. */
+static inline void accumulate_pv(local float *acc_rows, local const float *weights, value_pointer v, const ulong *offsets,
+                                 int num_keys, const int chunk, const int masked)
+{
+    lanes_t acc[ROW_REGS][PV_CHUNK];
+#pragma unroll
+    for (int row = 0; row < ROW_REGS; ++row) {
+#pragma unroll
+        for (int i = 0; i < chunk; ++i)
+            acc[row][i] = AT(acc_rows, row * HEAD_DIM_V + i * LANES);
+    }
+    for (int key = 0; key < num_keys; ++key) {
+        const value_pointer from = v + offsets[key];
+        lanes_t v_priv[PV_CHUNK];
+#pragma unroll
+        for (int i = 0; i < chunk; ++i)
+            v_priv[i] = LOAD_LANES(V_DTYPE)(from + i * LANES);
+#pragma unroll
+        for (int row = 0; row < ROW_REGS; ++row) {
+            const float weight = weights[row * BLOCK_KV + key];
+#pragma unroll
+            for (int i = 0; i < chunk; ++i) {
+                const lanes_t sum = (lanes_t)(weight) * v_priv[i] + acc[row][i];
+                acc[row][i] = masked && weight == 0.0f ? acc[row][i] : sum;
+            }
+        }
+    }
+#pragma unroll
+    for (int row = 0; row < ROW_REGS; ++row) {
+#pragma unroll
+        for (int i = 0; i < chunk; ++i)
+            AT(acc_rows, row * HEAD_DIM_V + i * LANES) = acc[row][i];
+    }
+}
+
+/* All of head_dim_v: whole chunks, then what is left. */
+static inline void accumulate_pv_rows(local float *acc_rows, local const float *weights, value_pointer v, const key_block *keys,
+                                      const int masked)
+{
+    int vector = 0;
+    for (; vector + PV_CHUNK <= V_VECTORS; vector += PV_CHUNK)
+        accumulate_pv(acc_rows + vector * LANES, weights, v + vector * LANES, keys->v_offsets, keys->num_keys, PV_CHUNK, masked);
+#if V_VECTORS % PV_CHUNK != 0
+    accumulate_pv(acc_rows + vector * LANES, weights, v + vector * LANES, keys->v_offsets, keys->num_keys, V_VECTORS % PV_CHUNK, masked);
+#endif
+}
+
+__attribute__((reqd_work_group_size(1, 1, 1))) kernel void
+clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_DTYPE) *restrict k,
+              global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict lse,
+              global const float *restrict sinks, global float *restrict partial_acc, global float2 *restrict partial_state,
+              global const int *restrict plan, const attention_args args, local float *restrict tiles)
+{
+    local float *q_tile = tiles;
+    local float *acc = q_tile + NUM_ROWS * HEAD_DIM;
+    local float *row_sum = acc + NUM_ROWS * HEAD_DIM_V;
+    local float *s_tile = row_sum + NUM_ROWS * LANES;
+    local float *row_max = s_tile + BLOCK_Q * BLOCK_KV;
+
+    const int num_head_blocks = args.num_kv_heads / HEADS;
+    const int first_head = (int)get_group_id(0) % num_head_blocks * HEADS;
+    const work_item_t item = load_work_item(plan, &args, (int)get_group_id(0) / num_head_blocks);
+    const sequence_t sequence = load_sequence(plan, &args, item.sequence);
+
+    load_q_tile(q_tile, q, &sequence, &args, &item, first_head);
+    int first_key[BLOCK_Q];
+    int past_key[BLOCK_Q];
+    for (int row = 0; row < BLOCK_Q; ++row) {
+        const int position = row_position(&sequence, &args, item.first_row + min(row, item.num_rows - 1));
+        first_key[row] = max(item.kv_begin, first_visible_key(&sequence, &args, position));
+        past_key[row] = min(item.kv_end, past_visible_key(&sequence, &args, position));
+    }
+    for (int row = 0; row < NUM_ROWS; ++row) {
+        row_max[row] = NO_SCORE;
+        AT(row_sum, row * LANES) = (lanes_t)(0.0f);
+    }
+    for (int i = 0; i < NUM_ROWS * HEAD_DIM_V; i += LANES)
+        AT(acc, i) = (lanes_t)(0.0f);
+
+    key_block keys;
+    kv_cursor cursor = kv_cursor_at(plan, &sequence, &args, item.kv_begin);
+    for (keys.first_key = item.kv_begin; keys.first_key < item.kv_end; keys.first_key += BLOCK_KV) {
+        keys.num_keys = min(BLOCK_KV, item.kv_end - keys.first_key);
+        keys.masked = keys.first_key < first_key[BLOCK_Q - 1] || keys.first_key + BLOCK_KV > past_key[0];
+        for (int key = 0; key < keys.num_keys; ++key) {
+            keys.k_offsets[key] = k_offset(&cursor, &args) + (ulong)first_head * args.k_head_stride;
+            keys.v_offsets[key] = v_offset(&cursor, &args) + (ulong)first_head * args.v_head_stride;
+            kv_cursor_advance(&cursor);
+        }
+        for (int key = keys.num_keys; key < BLOCK_KV; ++key)
+            keys.k_offsets[key] = keys.k_offsets[keys.num_keys - 1]; /* scored but seen by no row */
+
+        for (int head = 0; head < HEADS; ++head) {
+            const key_pointer k_head = k + (ulong)head * args.k_head_stride;
+            const value_pointer v_head = v + (ulong)head * args.v_head_stride;
+            for (int rows = 0; rows < BLOCK_Q; rows += ROW_REGS) {
+                const int state = head * BLOCK_Q + rows;
+                local float *scores = s_tile + rows * BLOCK_KV;
+                for (int key = 0; key < BLOCK_KV; key += LANES)
+                    compute_qk(scores + key, q_tile + state * HEAD_DIM, k_head, keys.k_offsets + key, args.cap_scale);
+                for (int row = 0; row < ROW_REGS; ++row)
+                    softmax_update(scores + row * BLOCK_KV, row_max + state + row, row_sum + (state + row) * LANES,
+                                   acc + (state + row) * HEAD_DIM_V, first_key[rows + row] - keys.first_key,
+                                   past_key[rows + row] - keys.first_key, keys.masked);
+                if (keys.masked)
+                    accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, &keys, 1);
+                else
+                    accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, &keys, 0);
+            }
+        }
+    }
+
+    for (int head = 0; head < HEADS; ++head) {
+        for (int row = 0; row < item.num_rows; ++row) {
+            const int kv_head = first_head + head;
+            const int packed_row = item.first_row + row;
+            const int state = head * BLOCK_Q + row;
+            local const float *from = acc + state * HEAD_DIM_V;
+            const float sum = sum_of_lanes(AT(row_sum, state * LANES));
+            if (item.partial >= 0) {
+                const ulong index = partial_row(&args, item.partial, row, kv_head);
+                partial_state[index] = (float2)(row_max[state], sum);
+                for (int d = 0; d < HEAD_DIM_V; ++d)
+                    partial_acc[index * HEAD_DIM_V + (ulong)d] = from[d];
+                continue;
+            }
+            const int q_head = kv_head * args.group_size + packed_row % args.group_size;
+            const row_result result = row_finalize(row_max[state], sum, sinks, &args, q_head);
+            const ulong to = out_offset(&sequence, &args, kv_head, packed_row);
+            for (int d = 0; d < HEAD_DIM_V; ++d)
+                STORE(OUT_DTYPE)(out, to + (ulong)d, from[d] * result.scale);
+#if LSE
+            lse[lse_offset(&sequence, &args, kv_head, packed_row)] = result.lse;
+#endif
+        }
+    }
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prefill for CPUs: a tile of packed query rows of one kv head against its keys, FlashAttention-2 (arXiv 2307.08691,
+ * algorithm 1) with the rows in the vector lanes. Scores and output are kept transposed, [key][row] and [d][row], so
+ * that K and V elements are broadcast straight from their pages and softmax never crosses lanes.
+ *
+ *     q_tile [block][d][row]      S = K Q    s_tile [key][row]      O += V P    acc [block][d][row]
+ *            rows ->                         rows ->                            rows ->
+ *        d  ########   x K[key][d]      key  ########    x V[key][d]       d    ########
+ *
+ * Grid      one work-item per work-group; group = item * num_kv_heads + kv_head
+ * Memory    BLOCK_Q * (HEAD_DIM + HEAD_DIM_V + 4) + BLOCK_KV * ROW_BLOCK floats of local memory, and
+ *           BLOCK_KV * (HEAD_DIM + HEAD_DIM_V) more for 16-bit K and V. It comes as an argument: PoCL 3.1 turns a
+ *           local array of the kernel, reached through inlined functions at constant offsets only, into one that
+ *           all its threads share
+ */
+
+/* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, LSE. */
+#ifndef HEAD_DIM_V
+#error "HEAD_DIM_V is missing"
+#endif
+
+/* Tunables. BLOCK_Q: packed rows per tile, a multiple of ROW_BLOCK. BLOCK_KV: keys per tile. */
+#ifndef BLOCK_Q
+#define BLOCK_Q 128
+#endif
+#ifndef BLOCK_KV
+#define BLOCK_KV 48
+#endif
+
+/* Derived: the register tile is QK_KEYS x VECTORS for scores and PV_DIMS x VECTORS for the output. */
+#if LANES == 16
+#define VECTORS 4
+#else
+#define VECTORS 2
+#endif
+#define ROW_BLOCK (LANES * VECTORS)
+#define NUM_ROW_BLOCKS (BLOCK_Q / ROW_BLOCK)
+#define PV_DIMS 4
+#if BLOCK_KV % 6 == 0
+#define QK_KEYS 6
+#elif BLOCK_KV % 4 == 0
+#define QK_KEYS 4
+#elif BLOCK_KV % 2 == 0
+#define QK_KEYS 2
+#else
+#define QK_KEYS 1
+#endif
+#define K_IN_PLACE (K_DTYPE == DTYPE_FLOAT32)
+#define V_IN_PLACE (V_DTYPE == DTYPE_FLOAT32)
+
+#if BLOCK_Q % ROW_BLOCK != 0
+#error "BLOCK_Q must be a multiple of the row block"
+#endif
+#if HEAD_DIM % 8 != 0 || HEAD_DIM_V % 8 != 0
+#error "head dimensions must be multiples of 8"
+#endif
+
+/* A row of K or V as float32: in its page, or converted once per tile. */
+#if K_IN_PLACE
+typedef global const float *key_row;
+#else
+typedef local const float *key_row;
+#endif
+#if V_IN_PLACE
+typedef global const float *value_row;
+#else
+typedef local const float *value_row;
+#endif
+
+#define AT(array, index) (*(local lanes_t *)((array) + (index)))
+
+/* Copies a 16-bit row into local memory as float32. */
+#define DEFINE_CONVERT_ROW(name, dtype, width)                                             \
+    static inline void name(local float *row, global const STORAGE(dtype) *address)        \
+    {                                                                                      \
+        for (int d = 0; d < (width); d += 8)                                               \
+            vstore8(LOAD8(dtype)(address + d), 0, row + d);                                \
+    }
+#define LOAD8(dtype) PASTE(load8_, dtype)
+
+static inline float8 load8_1(global const float *address)
+{
+    return vload8(0, address);
+}
+
+static inline float8 load8_2(global const half *address)
+{
+    return vload_half8(0, address);
+}
+
+static inline float8 load8_3(global const ushort *address)
+{
+    return as_float8(convert_uint8(vload8(0, address)) << 16);
+}
+
+DEFINE_CONVERT_ROW(convert_key_row, K_DTYPE, HEAD_DIM)
+DEFINE_CONVERT_ROW(convert_value_row, V_DTYPE, HEAD_DIM_V)
+
+/* Transposes the tile's rows to [block][d][row], scaled; rows past the last repeat it. */
+static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE) *q, const sequence_t *sequence,
+                               const attention_args *args, const work_item_t *item, int kv_head)
+{
+    for (int row = 0; row < BLOCK_Q; ++row) {
+        const int packed_row = item->first_row + min(row, item->num_rows - 1);
+        const ulong from = q_offset(sequence, args, kv_head, packed_row);
+        local float *to = q_tile + row / ROW_BLOCK * (ROW_BLOCK * HEAD_DIM) + row % ROW_BLOCK;
+        for (int d = 0; d < HEAD_DIM; ++d)
+            to[d * ROW_BLOCK] = LOAD(Q_DTYPE)(q, from + (ulong)d) * args->q_scale;
+    }
+}
+
+/* Scores of one block of rows against the tile's keys. */
+static inline void compute_qk(local float *s_tile, local const float *q_block, const key_row *keys, float cap_scale)
+{
+    for (int key = 0; key < BLOCK_KV; key += QK_KEYS) {
+        lanes_t scores[QK_KEYS][VECTORS];
+        key_row rows[QK_KEYS];
+#pragma unroll
+        for (int i = 0; i < QK_KEYS; ++i) {
+            rows[i] = keys[key + i];
+#pragma unroll
+            for (int v = 0; v < VECTORS; ++v)
+                scores[i][v] = (lanes_t)(0.0f);
+        }
+        for (int d = 0; d < HEAD_DIM; ++d) {
+            lanes_t q_priv[VECTORS];
+#pragma unroll
+            for (int v = 0; v < VECTORS; ++v)
+                q_priv[v] = AT(q_block, d * ROW_BLOCK + v * LANES);
+#pragma unroll
+            for (int i = 0; i < QK_KEYS; ++i) {
+                const lanes_t element = (lanes_t)(rows[i][d]);
+#pragma unroll
+                for (int v = 0; v < VECTORS; ++v)
+                    scores[i][v] = element * q_priv[v] + scores[i][v];
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < QK_KEYS; ++i) {
+#pragma unroll
+            for (int v = 0; v < VECTORS; ++v) {
+#if SOFT_CAP
+                scores[i][v] = tanh(scores[i][v]) * cap_scale;
+#endif
+                AT(s_tile, (key + i) * ROW_BLOCK + v * LANES) = scores[i][v];
+            }
+        }
+    }
+}
+
+/* Lanes whose row sees `key`, as a select() mask. */
+static inline int_lanes_t visible(int key, int_lanes_t first, int_lanes_t past)
+{
+    return ((int_lanes_t)(key) >= first) & ((int_lanes_t)(key) < past);
+}
+
+/*
+ * Turns the scores of one vector of rows into weights, in place, and moves their softmax state on.
+ * Returns what the rows' earlier sums have to be multiplied by.
+ */
+static inline lanes_t softmax_update(local float *scores, local float *row_max, local float *row_sum)
+{
+    const lanes_t old_max = AT(row_max, 0);
+    lanes_t max_even = old_max;
+    lanes_t max_odd = old_max;
+    for (int key = 0; key + 1 < BLOCK_KV; key += 2) {
+        max_even = fmax(max_even, AT(scores, key * ROW_BLOCK));
+        max_odd = fmax(max_odd, AT(scores, (key + 1) * ROW_BLOCK));
+    }
+#if BLOCK_KV % 2 != 0
+    max_even = fmax(max_even, AT(scores, (BLOCK_KV - 1) * ROW_BLOCK));
+#endif
+    const lanes_t new_max = fmax(max_even, max_odd);
+    lanes_t sum = (lanes_t)(0.0f);
+    for (int key = 0; key < BLOCK_KV; ++key) {
+        const lanes_t weight = exp2(AT(scores, key * ROW_BLOCK) - new_max);
+        AT(scores, key * ROW_BLOCK) = weight;
+        sum += weight;
+    }
+    const lanes_t correction = exp2(old_max - new_max);
+    AT(row_max, 0) = new_max;
+    AT(row_sum, 0) = AT(row_sum, 0) * correction + sum;
+    return correction;
+}
+
+/* The same where some row does not see some key: its weight is 0 whatever the score, and its score no maximum. */
+static inline lanes_t softmax_update_masked(local float *scores, local float *row_max, local float *row_sum,
+                                            int_lanes_t first, int_lanes_t past)
+{
+    const lanes_t old_max = AT(row_max, 0);
+    lanes_t new_max = old_max;
+    for (int key = 0; key < BLOCK_KV; ++key)
+        new_max = fmax(new_max, select((lanes_t)(NO_SCORE), AT(scores, key * ROW_BLOCK), visible(key, first, past)));
+    lanes_t sum = (lanes_t)(0.0f);
+    for (int key = 0; key < BLOCK_KV; ++key) {
+        const lanes_t weight = select((lanes_t)(0.0f), exp2(AT(scores, key * ROW_BLOCK) - new_max), visible(key, first, past));
+        AT(scores, key * ROW_BLOCK) = weight;
+        sum += weight;
+    }
+    const lanes_t correction = exp2(old_max - new_max);
+    AT(row_max, 0) = new_max;
+    AT(row_sum, 0) = AT(row_sum, 0) * correction + sum;
+    return correction;
+}
+
+/*
+ * Adds the weighted V rows. `masked` is a constant: where a row may not see a key, a zero weight must not meet a V
+ * that holds NaN.
+ */
+static inline void accumulate_pv(local float *acc_block, local const float *weights, const value_row *values, int num_keys,
+                                 const int masked)
+{
+    for (int d = 0; d < HEAD_DIM_V; d += PV_DIMS) {
+        lanes_t acc[PV_DIMS][VECTORS];
+#pragma unroll
+        for (int i = 0; i < PV_DIMS; ++i) {
+#pragma unroll
+            for (int v = 0; v < VECTORS; ++v)
+                acc[i][v] = AT(acc_block, (d + i) * ROW_BLOCK + v * LANES);
+        }
+        for (int key = 0; key < num_keys; ++key) {
+            const value_row row = values[key] + d;
+            lanes_t weight[VECTORS];
+#pragma unroll
+            for (int v = 0; v < VECTORS; ++v)
+                weight[v] = AT(weights, key * ROW_BLOCK + v * LANES);
+#pragma unroll
+            for (int i = 0; i < PV_DIMS; ++i) {
+                const lanes_t element = (lanes_t)(row[i]);
+#pragma unroll
+                for (int v = 0; v < VECTORS; ++v) {
+                    const lanes_t sum = element * weight[v] + acc[i][v];
+                    acc[i][v] = masked ? select(acc[i][v], sum, weight[v] != (lanes_t)(0.0f)) : sum;
+                }
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < PV_DIMS; ++i) {
+#pragma unroll
+            for (int v = 0; v < VECTORS; ++v)
+                AT(acc_block, (d + i) * ROW_BLOCK + v * LANES) = acc[i][v];
+        }
+    }
+}
+
+static inline void rescale(local float *acc_block, const lanes_t *correction)
+{
+    for (int d = 0; d < HEAD_DIM_V; ++d) {
+#pragma unroll
+        for (int v = 0; v < VECTORS; ++v)
+            AT(acc_block, d * ROW_BLOCK + v * LANES) *= correction[v];
+    }
+}
+
+/* What a block of ROW_BLOCK rows owns of the local arrays. */
+typedef struct {
+    local const float *q_block;
+    local float *acc_block;
+    local float *row_max;
+    local float *row_sum;
+    local const int *first_key;
+    local const int *past_key;
+} block_state;
+
+/* One block of rows against one tile of keys; `masked` is a constant: some row does not see some key. */
+static inline void attend(const block_state *state, local float *s_tile, const key_row *keys, const value_row *values, int tile,
+                          int num_keys, float cap_scale, const int masked)
+{
+    compute_qk(s_tile, state->q_block, keys, cap_scale);
+    lanes_t correction[VECTORS];
+    int moved = 0;
+#pragma unroll
+    for (int v = 0; v < VECTORS; ++v) {
+        const int lane = v * LANES;
+        if (masked) {
+            const int_lanes_t first = *(local const int_lanes_t *)(state->first_key + lane) - tile;
+            const int_lanes_t past = *(local const int_lanes_t *)(state->past_key + lane) - tile;
+            correction[v] = softmax_update_masked(s_tile + lane, state->row_max + lane, state->row_sum + lane, first, past);
+        } else {
+            correction[v] = softmax_update(s_tile + lane, state->row_max + lane, state->row_sum + lane);
+        }
+        moved |= any(correction[v] != (lanes_t)(1.0f));
+    }
+    if (moved)
+        rescale(state->acc_block, correction);
+    accumulate_pv(state->acc_block, s_tile, values, num_keys, masked);
+}
+
+__attribute__((reqd_work_group_size(1, 1, 1))) kernel void
+clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_DTYPE) *restrict k,
+               global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict lse,
+               global const float *restrict sinks, global float *restrict partial_acc, global float2 *restrict partial_state,
+               global const int *restrict plan, const attention_args args, local float *restrict tiles)
+{
+    local float *q_tile = tiles;
+    local float *acc = q_tile + BLOCK_Q * HEAD_DIM;
+    local float *s_tile = acc + BLOCK_Q * HEAD_DIM_V;
+    local float *row_max = s_tile + BLOCK_KV * ROW_BLOCK;
+    local float *row_sum = row_max + BLOCK_Q;
+    local int *first_key = (local int *)(row_sum + BLOCK_Q);
+    local int *past_key = first_key + BLOCK_Q;
+#if !K_IN_PLACE
+    local float *k_tile = (local float *)(past_key + BLOCK_Q);
+#endif
+#if !V_IN_PLACE
+    local float *v_tile = (local float *)(past_key + BLOCK_Q) + BLOCK_KV * HEAD_DIM;
+#endif
+
+    const int kv_head = (int)get_group_id(0) % args.num_kv_heads;
+    const work_item_t item = load_work_item(plan, &args, (int)get_group_id(0) / args.num_kv_heads);
+    const sequence_t sequence = load_sequence(plan, &args, item.sequence);
+
+    load_q_tile(q_tile, q, &sequence, &args, &item, kv_head);
+    for (int row = 0; row < BLOCK_Q; ++row) {
+        const int position = row_position(&sequence, &args, item.first_row + min(row, item.num_rows - 1));
+        first_key[row] = max(item.kv_begin, first_visible_key(&sequence, &args, position));
+        past_key[row] = min(item.kv_end, past_visible_key(&sequence, &args, position));
+        row_max[row] = NO_SCORE;
+        row_sum[row] = 0.0f;
+    }
+    for (int i = 0; i < BLOCK_Q * HEAD_DIM_V; i += LANES)
+        AT(acc, i) = (lanes_t)(0.0f);
+
+    kv_cursor cursor = kv_cursor_at(plan, &sequence, &args, item.kv_begin);
+    for (int tile = item.kv_begin; tile < item.kv_end; tile += BLOCK_KV) {
+        const int num_keys = min(BLOCK_KV, item.kv_end - tile);
+        key_row keys[BLOCK_KV];
+        value_row values[BLOCK_KV];
+        for (int key = 0; key < num_keys; ++key) {
+            global const STORAGE(K_DTYPE) *key_address = k + k_offset(&cursor, &args) + (ulong)kv_head * args.k_head_stride;
+            global const STORAGE(V_DTYPE) *value_address = v + v_offset(&cursor, &args) + (ulong)kv_head * args.v_head_stride;
+            kv_cursor_advance(&cursor);
+#if K_IN_PLACE
+            keys[key] = key_address;
+#else
+            convert_key_row(k_tile + key * HEAD_DIM, key_address);
+            keys[key] = k_tile + key * HEAD_DIM;
+#endif
+#if V_IN_PLACE
+            values[key] = value_address;
+#else
+            convert_value_row(v_tile + key * HEAD_DIM_V, value_address);
+            values[key] = v_tile + key * HEAD_DIM_V;
+#endif
+        }
+        for (int key = num_keys; key < BLOCK_KV; ++key)
+            keys[key] = keys[num_keys - 1]; /* scored but seen by no row */
+
+        for (int block = 0; block * ROW_BLOCK < item.num_rows; ++block) {
+            const int row = block * ROW_BLOCK;
+            const int last_row = row + ROW_BLOCK - 1;
+            if (tile + num_keys <= first_key[row] || tile >= past_key[last_row])
+                continue;
+            const block_state state = {q_tile + row * HEAD_DIM, acc + row * HEAD_DIM_V, row_max + row, row_sum + row,
+                                       first_key + row,         past_key + row};
+            if (tile < first_key[last_row] || tile + BLOCK_KV > past_key[row])
+                attend(&state, s_tile, keys, values, tile, num_keys, args.cap_scale, 1);
+            else
+                attend(&state, s_tile, keys, values, tile, BLOCK_KV, args.cap_scale, 0);
+        }
+    }
+
+    for (int row = 0; row < item.num_rows; ++row) {
+        const int packed_row = item.first_row + row;
+        local const float *from = acc + row / ROW_BLOCK * (ROW_BLOCK * HEAD_DIM_V) + row % ROW_BLOCK;
+        if (item.partial >= 0) {
+            const ulong index = partial_row(&args, item.partial, row, kv_head);
+            partial_state[index] = (float2)(row_max[row], row_sum[row]);
+            for (int d = 0; d < HEAD_DIM_V; ++d)
+                partial_acc[index * HEAD_DIM_V + (ulong)d] = from[d * ROW_BLOCK];
+            continue;
+        }
+        const int head = kv_head * args.group_size + packed_row % args.group_size;
+        const row_result result = row_finalize(row_max[row], row_sum[row], sinks, &args, head);
+        const ulong to = out_offset(&sequence, &args, kv_head, packed_row);
+        for (int d = 0; d < HEAD_DIM_V; ++d)
+            STORE(OUT_DTYPE)(out, to + (ulong)d, from[d * ROW_BLOCK] * result.scale);
+#if LSE
+        lse[lse_offset(&sequence, &args, kv_head, packed_row)] = result.lse;
+#endif
+    }
+}

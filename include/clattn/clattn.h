@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clattn: LLM attention in C on any OpenCL device. Includes every public header. */
+#ifndef CLATTN_CLATTN_H
+#define CLATTN_CLATTN_H
+
+#include <clattn/attention.h>
+#include <clattn/context.h>
+#include <clattn/device.h>
+#include <clattn/dtype.h>
+#include <clattn/kv_cache.h>
+#include <clattn/layout.h>
+#include <clattn/status.h>
+#include <clattn/tensor.h>
+#include <clattn/tuning.h>
+#include <clattn/version.h>
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The context: owns programs, the workspace of one-call operations and the last error. */
+#ifndef CLATTN_CONTEXT_H
+#define CLATTN_CONTEXT_H
+
+#include <clattn/device.h>
+#include <clattn/tensor.h>
+#include <clattn/tuning.h>
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum clattn_log_level {
+    CLATTN_LOG_ERROR = 0,
+    CLATTN_LOG_WARNING = 1,
+    CLATTN_LOG_INFO = 2,
+    CLATTN_LOG_DEBUG = 3
+} clattn_log_level;
+
+/** Receives one line without a line end; called in the thread that called clattn. The text lives during the call. */
+typedef void (*clattn_log_callback)(void *user, clattn_log_level level, const char *message);
+
+/** How to make a context; all zero, or NULL instead = the best device present with default caches. */
+typedef struct clattn_context_params {
+    const char *device;             /* NULL = best device; "0", "1", ... = its index; else part of "platform / device name", any case */
+    cl_context cl_context_handle;   /* embedding: the caller's context, device and queue, all three or none; */
+    cl_device_id cl_device;         /*   they are retained, and `device` must then be NULL; */
+    cl_command_queue cl_queue;      /*   an out-of-order queue is refused */
+    clattn_family family;           /* 0 = chosen from the device's facts */
+    const char *cache_dir;          /* program cache; NULL = $XDG_CACHE_HOME/clattn or ~/.cache/clattn, "" = no disk cache */
+    bool profiling;                 /* own queue only: events carry timestamps */
+    clattn_log_callback log;        /* NULL = silent */
+    void *log_user;                 /* first argument of log */
+} clattn_context_params;
+
+/**
+ * Owns the device's programs, the workspace of one-call operations and the last error.
+ * One thread at a time may use a context and the objects made from it; different contexts are independent.
+ * Destroyed by clattn_context_destroy(), after everything that was made from it.
+ */
+typedef struct clattn_context clattn_context;
+
+/**
+ * Opens a device.
+ *
+ * Edge      the environment is read here and nowhere else; a cache directory that cannot be used is
+ *           reported once through the log, and the context works without it
+ * Errors    INVALID_ARGUMENT  ctx is NULL; handles incomplete or mixed with `device`; family out of range;
+ *                             handles that do not belong together; profiling asked of a caller's queue
+ *           UNSUPPORTED       the caller's queue is out-of-order; the device has no compiler or is not little-endian
+ *           NO_DEVICE         no device of that index or name
+ *           OUT_OF_MEMORY, OPENCL_ERROR
+ *           *ctx is NULL on failure; the sentence goes to params->log at level ERROR
+ * Since     0.1
+ */
+CLATTN_API clattn_status clattn_context_create(const clattn_context_params *params, clattn_context **ctx);
+
+/** Waits for nothing, releases everything and sets *ctx to NULL; NULL and *ctx == NULL are accepted. */
+CLATTN_API void clattn_context_destroy(clattn_context **ctx);
+
+/** The sentence of the last failed call on this context; "" if none failed or ctx is NULL. Valid until the next failing call. */
+CLATTN_API const char *clattn_context_last_error(const clattn_context *ctx);
+
+/** The facts of the context's device; valid as long as the context. */
+CLATTN_API const clattn_device_facts *clattn_context_device(const clattn_context *ctx);
+
+/** The family that the context's calls use unless they override it. */
+CLATTN_API clattn_family clattn_context_family(const clattn_context *ctx);
+
+/** The OpenCL context, device and queue in use, not retained for the caller. Work is enqueued on this queue. */
+CLATTN_API cl_context clattn_context_cl_context(const clattn_context *ctx);
+CLATTN_API cl_device_id clattn_context_cl_device(const clattn_context *ctx);
+CLATTN_API cl_command_queue clattn_context_cl_queue(const clattn_context *ctx);
+
+/** Counters of the program cache since the context was created. */
+typedef struct clattn_cache_stats {
+    uint64_t num_programs;      /* programs in memory */
+    uint64_t num_built;         /* built from source */
+    uint64_t num_disk_hits;     /* loaded from the cache directory */
+    uint64_t num_disk_rejected; /* cache files that were damaged, foreign or refused by the driver */
+} clattn_cache_stats;
+
+CLATTN_API void clattn_context_cache_stats(const clattn_context *ctx, clattn_cache_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

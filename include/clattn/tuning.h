@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernel families and the tile sizes that a call may override. */
+#ifndef CLATTN_TUNING_H
+#define CLATTN_TUNING_H
+
+#include <clattn/status.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A set of kernels for one kind of machine; every family computes the same thing. */
+typedef enum clattn_family {
+    CLATTN_FAMILY_DEFAULT = 0, /* chosen from the device's facts */
+    CLATTN_FAMILY_VECTOR = 1,  /* CPUs: one work-item per work-group, wide explicit vectors */
+    CLATTN_FAMILY_SIMT = 2,    /* GPUs: local-memory tiles and barriers, OpenCL C 1.2 */
+    CLATTN_NUM_FAMILIES = 3
+} clattn_family;
+
+/** "vector", "simt"; "default" for 0; "invalid" otherwise. */
+CLATTN_API const char *clattn_family_name(clattn_family family);
+
+/** The family of a name as clattn_family_name() gives it; CLATTN_FAMILY_DEFAULT if there is none. */
+CLATTN_API clattn_family clattn_family_from_name(const char *name);
+
+/**
+ * Per-call override of what the device's tuning row says; a zero field keeps the row's value.
+ * It applies to both phases. A tile that a kernel cannot run on the device is refused (CLATTN_INVALID_TUNING),
+ * never rounded to another one.
+ *
+ * The tile may be given in kernel units (block_q, block_kv) or in the units of paged attention
+ * (num_queries_per_block, num_kv_pages_per_block); both for one tile side are refused.
+ */
+typedef struct clattn_tuning {
+    clattn_family family;            /* 0 = the context's */
+    int32_t block_q;                 /* packed query rows (tokens x group_size) per prefill tile, 0 = row's */
+    int32_t block_kv;                /* KV tokens per tile, 0 = row's */
+    int32_t num_queries_per_block;   /* query tokens per prefill tile: block_q / group_size, 0 = not given */
+    int32_t num_kv_pages_per_block;  /* KV pages per tile: block_kv / page_size, 0 = not given */
+    int32_t work_group_size;         /* work-items per work-group (simt), 0 = row's */
+    int32_t num_warps;               /* work_group_size / the device's preferred multiple, 0 = not given */
+    int32_t num_stages;              /* software-pipeline depth: 0 or 1, no kernel prefetches deeper */
+    int64_t local_memory_limit_bytes; /* refuse a tile that needs more local memory, bytes, 0 = the device's limit */
+} clattn_tuning;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

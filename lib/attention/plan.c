@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan object: checks a batch, schedules it and uploads spans, items, slots and page numbers in one write.
+ * An update composes everything beside the old state and swaps at the end, so that a refused one changes nothing.
+ */
+#include "attention/plan.h"
+
+#include "attention/problem.h"
+#include "kv_cache/slots.h"
+#include "runtime/size.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RECORD_INTS 8
+
+_Static_assert(sizeof(clattn_span) == RECORD_INTS * sizeof(int32_t), "spans are records");
+_Static_assert(sizeof(clattn_work_item) == RECORD_INTS * sizeof(int32_t), "work items are records");
+_Static_assert(sizeof(clattn_merge_item) == RECORD_INTS * sizeof(int32_t), "merge items are records");
+
+/* A plan in the making: everything but what the device holds. */
+typedef struct plan_draft {
+    clattn_batch batch;
+    clattn_plan_shape shape;
+    clattn_row row;
+    clattn_schedule_params schedule;
+    clattn_schedule_counts counts;
+    clattn_plan_sections sections;
+    int64_t num_pages_used;
+} plan_draft;
+
+/* Checks everything but the slots. */
+static clattn_status check_params(clattn_context *ctx, const clattn_plan_params *params, plan_draft *draft)
+{
+    clattn_error *error = &ctx->error;
+    draft->batch = (clattn_batch){
+        .num_seqs = params->num_seqs,
+        .total_tokens = params->total_tokens,
+        .query_start_loc = params->query_start_loc,
+        .context_lens = params->context_lens,
+        .block_tables = params->block_tables,
+        .pages_per_seq = params->pages_per_seq,
+        .page_size = params->page_size,
+        .num_pages = params->num_pages,
+    };
+    CLATTN_TRY(clattn_batch_check(&draft->batch, &draft->num_pages_used, error));
+    CLATTN_TRY(clattn_check_heads(params->num_q_heads, params->num_kv_heads, error));
+    CLATTN_TRY(clattn_check_head_dim(params->head_dim, error));
+    CLATTN_REQUIRE(error, params->kv_layout >= 0 && params->kv_layout < CLATTN_NUM_KV_LAYOUTS, CLATTN_INVALID_ARGUMENT,
+                   "kv_layout is %d, expected 0..%d", (int)params->kv_layout, CLATTN_NUM_KV_LAYOUTS - 1);
+    CLATTN_REQUIRE(error, params->num_splits >= 0, CLATTN_INVALID_ARGUMENT, "num_splits is %d, expected 0 or more",
+                   (int)params->num_splits);
+    CLATTN_REQUIRE(error, params->num_splits == 0 || !params->batch_invariant, CLATTN_INVALID_ARGUMENT,
+                   "num_splits is %d together with batch_invariant, expected one of them", (int)params->num_splits);
+
+    clattn_problem window;
+    CLATTN_TRY(clattn_problem_set_causal_window(&window, params->sliding_window, error));
+    draft->shape = (clattn_plan_shape){
+        .total_tokens = params->total_tokens,
+        .num_q_heads = params->num_q_heads,
+        .num_kv_heads = params->num_kv_heads,
+        .head_dim = params->head_dim,
+        .page_size = params->page_size,
+        .num_pages = params->num_pages,
+        .window_left = window.window_left,
+        .token_major = clattn_layout_is_token_major(params->kv_layout),
+    };
+    CLATTN_REQUIRE(error, (int64_t)params->total_tokens * params->num_q_heads <= INT32_MAX, CLATTN_SIZE_OVERFLOW,
+                   "total_tokens %d times num_q_heads %d is more than 2^31-1", (int)params->total_tokens,
+                   (int)params->num_q_heads);
+
+    const clattn_tuning *tuning = params->tuning;
+    const clattn_tile_request request = {
+        .family = tuning != NULL && tuning->family != CLATTN_FAMILY_DEFAULT ? tuning->family : ctx->family,
+        .head_dim = params->head_dim,
+        .head_dim_v = params->head_dim,
+        .group_size = params->num_q_heads / params->num_kv_heads,
+        .num_kv_heads = params->num_kv_heads,
+        .token_major = draft->shape.token_major,
+    };
+    return clattn_tuning_resolve(&ctx->facts, &request, params->page_size, tuning, &draft->row, error);
+}
+
+/* The slots are checked last, since they need memory. */
+static clattn_status check_slots(clattn_plan *plan, const clattn_plan_params *params)
+{
+    clattn_error *error = &plan->ctx->error;
+    if (params->slot_mapping == NULL)
+        return CLATTN_OK;
+    const uint64_t num_entries = clattn_slots_scratch_entries(params->total_tokens);
+    if (num_entries > plan->slot_scratch_entries) {
+        int32_t *scratch = malloc((size_t)num_entries * sizeof *scratch);
+        CLATTN_REQUIRE(error, scratch != NULL, CLATTN_OUT_OF_MEMORY, "no host memory to check %d slots",
+                       (int)params->total_tokens);
+        free(plan->slot_scratch);
+        plan->slot_scratch = scratch;
+        plan->slot_scratch_entries = num_entries;
+    }
+    const int64_t num_slots = (int64_t)params->num_pages * params->page_size;
+    return clattn_slots_check(error, params->slot_mapping, params->total_tokens, num_slots, plan->slot_scratch);
+}
+
+static void init_schedule(const clattn_plan_params *params, const clattn_span *spans, plan_draft *draft)
+{
+    draft->schedule = (clattn_schedule_params){
+        .spans = spans,
+        .num_seqs = params->num_seqs,
+        .total_tokens = params->total_tokens,
+        .num_owned_tokens = clattn_batch_num_query_tokens(&draft->batch),
+        .group_size = params->num_q_heads / params->num_kv_heads,
+        .num_kv_heads = params->num_kv_heads,
+        .window_left = draft->shape.window_left,
+        .window_right = 0,
+        .num_splits = params->num_splits,
+        .batch_invariant = params->batch_invariant,
+        .row = &draft->row,
+    };
+    clattn_schedule_measure(&draft->schedule, &draft->counts);
+}
+
+static void lay_out_sections(const clattn_plan_params *params, plan_draft *draft)
+{
+    const clattn_schedule_counts *counts = &draft->counts;
+    int64_t at = (int64_t)params->num_seqs * RECORD_INTS;
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
+        draft->sections.items[phase] = at;
+        at += counts->num_items[phase] * RECORD_INTS;
+    }
+    draft->sections.merge_items = at;
+    at += counts->num_merge_items * RECORD_INTS;
+    draft->sections.slots = at;
+    at += params->slot_mapping != NULL ? 2 * (int64_t)params->total_tokens : 0;
+    draft->sections.pages = at;
+    at += draft->num_pages_used;
+    draft->sections.num_ints = at > 0 ? at : 1; /* the device buffer exists also for nothing */
+}
+
+/* Work-groups of every kernel, sections and partial rows are int32 on the device. */
+static clattn_status check_sizes(clattn_context *ctx, const plan_draft *draft)
+{
+    const clattn_schedule_counts *counts = &draft->counts;
+    int64_t largest = draft->sections.num_ints;
+    const int64_t num_kv_heads = draft->shape.num_kv_heads;
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase)
+        if (counts->num_items[phase] * num_kv_heads > largest)
+            largest = counts->num_items[phase] * num_kv_heads;
+    if (counts->num_merge_items * num_kv_heads > largest)
+        largest = counts->num_merge_items * num_kv_heads;
+    if (counts->num_partial_rows > largest)
+        largest = counts->num_partial_rows;
+    CLATTN_REQUIRE(&ctx->error, largest <= INT32_MAX, CLATTN_SIZE_OVERFLOW,
+                   "the work list has %lld entries, more than 2^31-1", (long long)largest);
+    return CLATTN_OK;
+}
+
+/* A read-write buffer of at least num_bytes: the old one if it is large enough. */
+static clattn_status grow_buffer(clattn_context *ctx, cl_mem old, int64_t old_bytes, int64_t num_bytes, cl_mem *buffer)
+{
+    *buffer = old;
+    if (num_bytes <= old_bytes)
+        return CLATTN_OK;
+    cl_int result = CL_SUCCESS;
+    *buffer = clCreateBuffer(ctx->cl, CL_MEM_READ_WRITE, (size_t)num_bytes, NULL, &result);
+    return clattn_context_check_cl(ctx, result, "clCreateBuffer");
+}
+
+static void swap_buffer(cl_mem *held, cl_mem replacement)
+{
+    if (*held != NULL && *held != replacement)
+        clReleaseMemObject(*held);
+    *held = replacement;
+}
+
+/* Composes the metadata of a draft in staging memory that already starts with its spans. */
+static void compose(const clattn_plan_params *params, const plan_draft *draft, int32_t *ints, clattn_work_item *scratch)
+{
+    clattn_work_item *items[CLATTN_NUM_PHASES];
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase)
+        items[phase] = (clattn_work_item *)(ints + draft->sections.items[phase]);
+    clattn_merge_item *merge_items = (clattn_merge_item *)(ints + draft->sections.merge_items);
+    clattn_schedule_fill(&draft->schedule, &draft->counts, items, merge_items, scratch);
+    if (params->slot_mapping != NULL && params->total_tokens > 0)
+        memcpy(ints + draft->sections.slots, params->slot_mapping, (size_t)params->total_tokens * sizeof *params->slot_mapping);
+}
+
+/*
+ * Schedules the batch and composes its metadata in staging memory: once the spans alone, which the schedule is
+ * measured from, then everything, with room for sorting behind it.
+ */
+static clattn_status stage(clattn_plan *plan, const clattn_plan_params *params, plan_draft *draft)
+{
+    clattn_context *ctx = plan->ctx;
+    const int64_t span_ints = (int64_t)params->num_seqs * RECORD_INTS;
+    void *memory = NULL;
+    CLATTN_TRY(clattn_upload_begin(ctx, &plan->metadata, (uint64_t)(span_ints + 1) * sizeof(int32_t), &memory));
+    clattn_batch_fill_spans(&draft->batch, memory);
+    init_schedule(params, memory, draft);
+    lay_out_sections(params, draft);
+    CLATTN_TRY(check_sizes(ctx, draft));
+
+    const int64_t most_items = draft->counts.num_items[0] > draft->counts.num_items[1] ? draft->counts.num_items[0]
+                                                                                     : draft->counts.num_items[1];
+    const int64_t scratch_at = clattn_ceil_div(draft->sections.num_ints, RECORD_INTS) * RECORD_INTS;
+    const uint64_t num_ints = (uint64_t)(scratch_at + most_items * RECORD_INTS);
+    CLATTN_TRY(clattn_upload_begin(ctx, &plan->metadata, num_ints * sizeof(int32_t), &memory));
+    int32_t *ints = memory;
+    clattn_batch_fill_spans(&draft->batch, memory);
+    clattn_batch_fill_pages(&draft->batch, ints + draft->sections.pages);
+    draft->schedule.spans = memory;
+    compose(params, draft, ints, (clattn_work_item *)(ints + scratch_at));
+    return CLATTN_OK;
+}
+
+clattn_status clattn_plan_update(clattn_plan *plan, const clattn_plan_params *params)
+{
+    if (plan == NULL)
+        return CLATTN_INVALID_ARGUMENT;
+    clattn_context *ctx = plan->ctx;
+    CLATTN_REQUIRE(&ctx->error, params != NULL, CLATTN_INVALID_ARGUMENT, "params is NULL");
+    plan_draft draft = {0};
+    CLATTN_TRY(check_params(ctx, params, &draft));
+    CLATTN_TRY(check_slots(plan, params));
+    CLATTN_TRY(stage(plan, params, &draft));
+
+    const int64_t state_bytes = draft.counts.num_partial_rows * draft.shape.num_kv_heads * (int64_t)sizeof(cl_float2);
+    const int64_t acc_bytes = draft.counts.num_partial_rows * draft.shape.num_kv_heads * draft.shape.head_dim * (int64_t)sizeof(cl_float);
+    cl_mem partial_state = NULL;
+    cl_mem partial_acc = NULL;
+    clattn_status status = grow_buffer(ctx, plan->partial_state, plan->partial_state_bytes, state_bytes, &partial_state);
+    if (status == CLATTN_OK)
+        status = grow_buffer(ctx, plan->partial_acc, plan->partial_acc_bytes, acc_bytes, &partial_acc);
+    if (status == CLATTN_OK)
+        status = clattn_upload_commit(ctx, &plan->metadata, (uint64_t)draft.sections.num_ints * sizeof(int32_t));
+    if (status != CLATTN_OK) {
+        if (partial_state != NULL && partial_state != plan->partial_state)
+            clReleaseMemObject(partial_state);
+        if (partial_acc != NULL && partial_acc != plan->partial_acc)
+            clReleaseMemObject(partial_acc);
+        return status;
+    }
+
+    swap_buffer(&plan->partial_state, partial_state);
+    swap_buffer(&plan->partial_acc, partial_acc);
+    if (state_bytes > plan->partial_state_bytes)
+        plan->partial_state_bytes = state_bytes;
+    if (acc_bytes > plan->partial_acc_bytes)
+        plan->partial_acc_bytes = acc_bytes;
+    plan->shape = draft.shape;
+    plan->row = draft.row;
+    plan->counts = draft.counts;
+    plan->sections = draft.sections;
+    plan->num_seqs = params->num_seqs;
+    plan->has_slots = params->slot_mapping != NULL;
+    return CLATTN_OK;
+}
+
+clattn_status clattn_plan_create(clattn_context *ctx, const clattn_plan_params *params, clattn_plan **plan)
+{
+    if (plan != NULL)
+        *plan = NULL;
+    if (ctx == NULL)
+        return CLATTN_INVALID_ARGUMENT;
+    CLATTN_REQUIRE(&ctx->error, plan != NULL, CLATTN_INVALID_ARGUMENT, "plan is NULL");
+    clattn_plan *created = calloc(1, sizeof *created);
+    CLATTN_REQUIRE(&ctx->error, created != NULL, CLATTN_OUT_OF_MEMORY, "no host memory for a plan");
+    created->ctx = ctx;
+    const clattn_status status = clattn_plan_update(created, params);
+    if (status != CLATTN_OK) {
+        clattn_plan_destroy(&created);
+        return status;
+    }
+    *plan = created;
+    return CLATTN_OK;
+}
+
+void clattn_plan_destroy(clattn_plan **plan)
+{
+    if (plan == NULL || *plan == NULL)
+        return;
+    clattn_upload_finish(&(*plan)->metadata);
+    swap_buffer(&(*plan)->partial_acc, NULL);
+    swap_buffer(&(*plan)->partial_state, NULL);
+    free((*plan)->slot_scratch);
+    free(*plan);
+    *plan = NULL;
+}
+
+clattn_status clattn_plan_get_info(const clattn_plan *plan, clattn_plan_info *info)
+{
+    if (plan == NULL)
+        return CLATTN_INVALID_ARGUMENT;
+    CLATTN_REQUIRE(&plan->ctx->error, info != NULL, CLATTN_INVALID_ARGUMENT, "info is NULL");
+    *info = (clattn_plan_info){
+        .family = plan->row.family,
+        .num_decode_items = (int32_t)plan->counts.num_items[CLATTN_PHASE_DECODE],
+        .num_prefill_items = (int32_t)plan->counts.num_items[CLATTN_PHASE_PREFILL],
+        .num_merge_items = (int32_t)plan->counts.num_merge_items,
+        .max_splits = plan->counts.max_splits,
+        .block_q = plan->row.tiles[CLATTN_PHASE_PREFILL].block_q,
+        .block_kv = plan->row.tiles[CLATTN_PHASE_PREFILL].block_kv,
+        .workspace_bytes = (uint64_t)(plan->partial_acc_bytes + plan->partial_state_bytes),
+        .metadata_bytes = plan->metadata.capacity,
+    };
+    return CLATTN_OK;
+}
+
+int64_t clattn_plan_num_groups(const clattn_plan *plan, clattn_phase phase)
+{
+    return plan->counts.num_items[phase] * (plan->shape.num_kv_heads / plan->row.tiles[phase].heads);
+}
+
+bool clattn_plan_slot_mapping(const clattn_plan *plan, cl_mem *buffer, uint64_t *offset, int32_t *total_tokens, int64_t *num_slots)
+{
+    if (!plan->has_slots)
+        return false;
+    *buffer = plan->metadata.buffer;
+    *offset = (uint64_t)plan->sections.slots / 2;
+    *total_tokens = plan->shape.total_tokens;
+    *num_slots = (int64_t)plan->shape.num_pages * plan->shape.page_size;
+    return true;
+}

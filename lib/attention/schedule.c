@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Work items over a ragged batch; see schedule.h.
+ *
+ * Packing the heads of a group into the rows of a tile, and splitting KV with a merge behind it, follow FlashAttention's
+ * pack_gqa and flash-decoding; choosing a chunk so that the items fill the device follows FlashInfer's plan
+ * (arXiv 2501.01005, section 3.3).
+ */
+#include "attention/schedule.h"
+
+#include "runtime/size.h"
+
+#include <string.h>
+
+/* Rows that one merge item clears or joins, at most a tile's. */
+#define CLEAR_ROWS 64
+
+/* A tile of rows and how its keys are cut. */
+typedef struct row_tile {
+    clattn_phase phase;
+    int32_t first_row;
+    int32_t num_rows;
+    int32_t kv_begin;
+    int32_t kv_end;
+    int32_t num_blocks;       /* of block_kv keys */
+    int32_t num_splits;       /* >= 1 */
+    int32_t blocks_per_split;
+} row_tile;
+
+
+static int32_t max_int32(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t packed_rows(const clattn_schedule_params *params, const clattn_span *span)
+{
+    return (int64_t)span->num_tokens * params->group_size;
+}
+
+/* A property of the sequence alone, so that its results do not depend on the batch. */
+static clattn_phase phase_of(const clattn_schedule_params *params, const clattn_span *span)
+{
+    return packed_rows(params, span) <= params->row->decode_max_rows ? CLATTN_PHASE_DECODE : CLATTN_PHASE_PREFILL;
+}
+
+int32_t clattn_schedule_groups_per_item(const clattn_schedule_params *params, clattn_phase phase)
+{
+    return params->num_kv_heads / params->row->tiles[phase].heads;
+}
+
+/* Relative time of one block of keys: its products, and its reads, which weigh like eight more rows. */
+static int64_t block_cost(const clattn_schedule_params *params, clattn_phase phase)
+{
+    const clattn_tile *tile = &params->row->tiles[phase];
+    return (int64_t)tile->block_kv * (tile->block_q + 8) * tile->heads;
+}
+
+/* The keys that rows [first_row, first_row + num_rows) see between them. */
+static void set_kv_range(const clattn_schedule_params *params, const clattn_span *span, row_tile *tile)
+{
+    const int32_t first = span->first_position + tile->first_row / params->group_size;
+    const int32_t last = span->first_position + (tile->first_row + tile->num_rows - 1) / params->group_size;
+    int64_t begin = span->kv_start;
+    int64_t end = span->kv_end;
+    if (params->window_left != CLATTN_UNLIMITED && (int64_t)first - params->window_left > begin)
+        begin = (int64_t)first - params->window_left;
+    if (params->window_right != CLATTN_UNLIMITED && (int64_t)last + params->window_right + 1 < end)
+        end = (int64_t)last + params->window_right + 1;
+    tile->kv_begin = (int32_t)begin;
+    tile->kv_end = (int32_t)(end > begin ? end : begin);
+}
+
+static void set_splits(const clattn_schedule_params *params, const clattn_schedule_counts *counts, row_tile *tile)
+{
+    const int32_t block_kv = params->row->tiles[tile->phase].block_kv;
+    const int32_t num_keys = tile->kv_end - tile->kv_begin;
+    tile->num_blocks = (int32_t)clattn_ceil_div(num_keys, block_kv);
+    int64_t wanted = 1;
+    if (params->num_splits > 0)
+        wanted = params->num_splits;
+    else if (params->batch_invariant)
+        wanted = clattn_ceil_div(num_keys, CLATTN_INVARIANT_SPLIT_TOKENS);
+    else if (counts->chunk_blocks[tile->phase] > 0)
+        wanted = ((int64_t)tile->num_blocks + counts->chunk_blocks[tile->phase] / 2) / counts->chunk_blocks[tile->phase];
+    if (wanted < 1)
+        wanted = 1;
+    tile->blocks_per_split = (int32_t)clattn_ceil_div(tile->num_blocks, wanted);
+    tile->num_splits = tile->num_blocks == 0 ? 1 : (int32_t)clattn_ceil_div(tile->num_blocks, tile->blocks_per_split);
+}
+
+/* Calls visit() with every tile of the batch, in order. */
+typedef void (*tile_visitor)(void *state, int32_t sequence, const row_tile *tile);
+
+static void visit_tiles(const clattn_schedule_params *params, const clattn_schedule_counts *counts, tile_visitor visit, void *state)
+{
+    for (int32_t s = 0; s < params->num_seqs; ++s) {
+        const clattn_span *span = &params->spans[s];
+        const int64_t num_rows = packed_rows(params, span);
+        row_tile tile = {.phase = phase_of(params, span)};
+        const int32_t block_q = params->row->tiles[tile.phase].block_q;
+        for (int64_t row = 0; row < num_rows; row += block_q) {
+            tile.first_row = (int32_t)row;
+            tile.num_rows = num_rows - row < block_q ? (int32_t)(num_rows - row) : block_q;
+            set_kv_range(params, span, &tile);
+            set_splits(params, counts, &tile);
+            visit(state, s, &tile);
+        }
+    }
+}
+
+typedef struct cost_sum {
+    const clattn_schedule_params *params;
+    int64_t total;
+} cost_sum;
+
+static void add_cost(void *state, int32_t sequence, const row_tile *tile)
+{
+    (void)sequence;
+    cost_sum *sum = state;
+    sum->total += (int64_t)tile->num_blocks * block_cost(sum->params, tile->phase) *
+                  clattn_schedule_groups_per_item(sum->params, tile->phase);
+}
+
+/*
+ * Automatic splits: no item larger than an even share of the work for each of target_groups, so that few long
+ * sequences still fill the device; but not so small that merging costs more than it gains.
+ */
+static void choose_chunks(const clattn_schedule_params *params, clattn_schedule_counts *counts)
+{
+    if (params->num_splits > 0 || params->batch_invariant)
+        return;
+    cost_sum sum = {.params = params};
+    visit_tiles(params, counts, add_cost, &sum);
+    const int64_t share = sum.total / params->row->target_groups;
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
+        const int64_t smallest = clattn_ceil_div(params->row->min_split_tokens, params->row->tiles[phase].block_kv);
+        const int64_t blocks = share / block_cost(params, (clattn_phase)phase);
+        counts->chunk_blocks[phase] = (int32_t)(blocks < smallest ? smallest : blocks > INT32_MAX ? INT32_MAX : blocks);
+    }
+}
+
+static void count_tile(void *state, int32_t sequence, const row_tile *tile)
+{
+    (void)sequence;
+    clattn_schedule_counts *counts = state;
+    counts->num_items[tile->phase] += tile->num_splits;
+    counts->max_splits = max_int32(counts->max_splits, tile->num_splits);
+    if (tile->num_splits > 1) {
+        counts->num_merge_items += 1;
+        counts->num_partial_rows += (int64_t)tile->num_splits * tile->num_rows;
+    }
+}
+
+static int64_t num_clear_rows(const clattn_schedule_params *params)
+{
+    return (int64_t)(params->total_tokens - params->num_owned_tokens) * params->group_size;
+}
+
+void clattn_schedule_measure(const clattn_schedule_params *params, clattn_schedule_counts *counts)
+{
+    *counts = (clattn_schedule_counts){0};
+    choose_chunks(params, counts);
+    visit_tiles(params, counts, count_tile, counts);
+    counts->num_merge_items += clattn_ceil_div(num_clear_rows(params), CLEAR_ROWS);
+}
+
+void clattn_schedule_bound(const clattn_schedule_params *params, int32_t max_context_len, clattn_schedule_counts *bound)
+{
+    *bound = (clattn_schedule_counts){.max_splits = 1};
+    const int64_t num_rows = (int64_t)params->total_tokens * params->group_size;
+    int64_t all_splits = 0;
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
+        const clattn_tile *tile = &params->row->tiles[phase];
+        /* Every sequence may leave one tile partly filled. */
+        const int64_t num_tiles = num_rows / tile->block_q + params->num_seqs;
+        const int64_t most_blocks = clattn_ceil_div(max_context_len, tile->block_kv);
+        int64_t extra = 0; /* items beyond one per tile */
+        if (params->num_splits > 0)
+            extra = num_tiles * ((params->num_splits < most_blocks ? params->num_splits : most_blocks) - 1);
+        else if (params->batch_invariant)
+            extra = num_tiles * (clattn_ceil_div(max_context_len, CLATTN_INVARIANT_SPLIT_TOKENS) - 1);
+        else /* splits <= 4/3 of a split tile's chunks; rounding shares and chunks down at most doubles each */
+            extra = 6 * (int64_t)params->row->target_groups;
+        if (extra < 0)
+            extra = 0;
+        bound->num_items[phase] = num_tiles + extra;
+        all_splits = all_splits > 2 * extra ? all_splits : 2 * extra; /* extra + 1 <= 2 * extra items of each split tile */
+        bound->max_splits = max_int32(bound->max_splits, (int32_t)(extra + 1 < INT32_MAX ? extra + 1 : INT32_MAX));
+        bound->num_partial_rows += 2 * extra * tile->block_q;
+    }
+    bound->num_merge_items = 2 * all_splits + num_rows / CLEAR_ROWS + 1;
+}
+
+typedef struct fill_state {
+    clattn_work_item *items[CLATTN_NUM_PHASES];
+    const clattn_schedule_params *params;
+    int64_t num_items[CLATTN_NUM_PHASES];
+    clattn_merge_item *merge_items;
+    int64_t num_merge_items;
+    int64_t num_partial_rows;
+} fill_state;
+
+static void write_tile(void *state, int32_t sequence, const row_tile *tile)
+{
+    fill_state *fill = state;
+    const int32_t block_kv = fill->params->row->tiles[tile->phase].block_kv;
+    const bool split = tile->num_splits > 1;
+    if (split)
+        fill->merge_items[fill->num_merge_items++] = (clattn_merge_item){
+            .first_token = fill->params->spans[sequence].first_token,
+            .first_row = tile->first_row,
+            .num_rows = tile->num_rows,
+            .partial = (int32_t)fill->num_partial_rows,
+            .num_splits = tile->num_splits,
+        };
+    for (int32_t i = 0; i < tile->num_splits; ++i) {
+        const int64_t begin = tile->kv_begin + (int64_t)i * tile->blocks_per_split * block_kv;
+        const int64_t end = begin + (int64_t)tile->blocks_per_split * block_kv;
+        fill->items[tile->phase][fill->num_items[tile->phase]++] = (clattn_work_item){
+            .sequence = sequence,
+            .first_row = tile->first_row,
+            .num_rows = tile->num_rows,
+            .kv_begin = (int32_t)begin,
+            .kv_end = (int32_t)(end < tile->kv_end ? end : tile->kv_end),
+            .partial = split ? (int32_t)fill->num_partial_rows : -1,
+        };
+        if (split)
+            fill->num_partial_rows += tile->num_rows;
+    }
+}
+
+/* Rows that no sequence owns are merged from no state at all. */
+static void write_clear_items(const clattn_schedule_params *params, clattn_merge_item *items)
+{
+    const int64_t num_rows = num_clear_rows(params);
+    for (int64_t row = 0; row < num_rows; row += CLEAR_ROWS)
+        *items++ = (clattn_merge_item){
+            .first_token = params->num_owned_tokens,
+            .first_row = (int32_t)row,
+            .num_rows = (int32_t)(num_rows - row < CLEAR_ROWS ? num_rows - row : CLEAR_ROWS),
+        };
+}
+
+/* Weight classes, eight to the octave: the order within one does not matter for balance. */
+#define CLASSES_PER_OCTAVE 8
+#define NUM_CLASSES (33 * CLASSES_PER_OCTAVE)
+
+static int32_t weight_class(const clattn_work_item *item)
+{
+    uint32_t weight = (uint32_t)(item->kv_end - item->kv_begin);
+    int32_t octave = 0;
+    while (weight >= 2 * CLASSES_PER_OCTAVE) {
+        weight /= 2;
+        ++octave;
+    }
+    return octave * CLASSES_PER_OCTAVE + (int32_t)weight;
+}
+
+/* Heavy first, stable: a counting sort over weight classes. */
+static void sort_heavy_first(clattn_work_item *items, int64_t num_items, clattn_work_item *scratch)
+{
+    int64_t at[NUM_CLASSES + 1] = {0};
+    for (int64_t i = 0; i < num_items; ++i)
+        ++at[weight_class(&items[i])];
+    int64_t next = 0;
+    for (int32_t class_index = NUM_CLASSES; class_index >= 0; --class_index) {
+        const int64_t count = at[class_index];
+        at[class_index] = next;
+        next += count;
+    }
+    memcpy(scratch, items, (size_t)num_items * sizeof *items);
+    for (int64_t i = 0; i < num_items; ++i)
+        items[at[weight_class(&scratch[i])]++] = scratch[i];
+}
+
+void clattn_schedule_fill(const clattn_schedule_params *params, const clattn_schedule_counts *counts,
+                          clattn_work_item *items[CLATTN_NUM_PHASES], clattn_merge_item *merge_items, clattn_work_item *scratch)
+{
+    fill_state fill = {.params = params, .merge_items = merge_items};
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase)
+        fill.items[phase] = items[phase];
+    visit_tiles(params, counts, write_tile, &fill);
+    write_clear_items(params, merge_items + fill.num_merge_items);
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase)
+        sort_heavy_first(items[phase], counts->num_items[phase], scratch);
+}

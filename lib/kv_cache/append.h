@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The slot mappings that clattn_kv_cache_append() is given on the host, on their way to the device. */
+#ifndef CLATTN_KV_CACHE_APPEND_H
+#define CLATTN_KV_CACHE_APPEND_H
+
+#include "runtime/upload.h"
+
+/* All zero = empty. */
+typedef struct clattn_slot_upload {
+    clattn_upload upload;
+    const int64_t *slots; /* [num_slots] the upload's staging memory of what the device buffer holds; NULL = nothing */
+    int32_t num_slots;
+    int32_t *scratch; /* of clattn_slots_check(), room for [scratch_entries] */
+    uint64_t scratch_entries;
+} clattn_slot_upload;
+
+/* Waits for writes that still read host memory, and releases everything. */
+void clattn_slot_upload_finish(clattn_slot_upload *upload);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of OpenCL error codes and the status that each of them becomes. */
+#include "runtime/cl_error.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* Every code of OpenCL 1.2 once, and the loader's. */
+#define CL_ERROR_LIST(X)                                                                                               \
+    X(CL_SUCCESS)                                                                                                      \
+    X(CL_DEVICE_NOT_FOUND)                                                                                             \
+    X(CL_DEVICE_NOT_AVAILABLE)                                                                                         \
+    X(CL_COMPILER_NOT_AVAILABLE)                                                                                       \
+    X(CL_MEM_OBJECT_ALLOCATION_FAILURE)                                                                                \
+    X(CL_OUT_OF_RESOURCES)                                                                                             \
+    X(CL_OUT_OF_HOST_MEMORY)                                                                                           \
+    X(CL_PROFILING_INFO_NOT_AVAILABLE)                                                                                 \
+    X(CL_MEM_COPY_OVERLAP)                                                                                             \
+    X(CL_IMAGE_FORMAT_MISMATCH)                                                                                        \
+    X(CL_IMAGE_FORMAT_NOT_SUPPORTED)                                                                                   \
+    X(CL_BUILD_PROGRAM_FAILURE)                                                                                        \
+    X(CL_MAP_FAILURE)                                                                                                  \
+    X(CL_MISALIGNED_SUB_BUFFER_OFFSET)                                                                                 \
+    X(CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST)                                                                    \
+    X(CL_COMPILE_PROGRAM_FAILURE)                                                                                      \
+    X(CL_LINKER_NOT_AVAILABLE)                                                                                         \
+    X(CL_LINK_PROGRAM_FAILURE)                                                                                         \
+    X(CL_DEVICE_PARTITION_FAILED)                                                                                      \
+    X(CL_KERNEL_ARG_INFO_NOT_AVAILABLE)                                                                                \
+    X(CL_INVALID_VALUE)                                                                                                \
+    X(CL_INVALID_DEVICE_TYPE)                                                                                          \
+    X(CL_INVALID_PLATFORM)                                                                                             \
+    X(CL_INVALID_DEVICE)                                                                                               \
+    X(CL_INVALID_CONTEXT)                                                                                              \
+    X(CL_INVALID_QUEUE_PROPERTIES)                                                                                     \
+    X(CL_INVALID_COMMAND_QUEUE)                                                                                        \
+    X(CL_INVALID_HOST_PTR)                                                                                             \
+    X(CL_INVALID_MEM_OBJECT)                                                                                           \
+    X(CL_INVALID_IMAGE_FORMAT_DESCRIPTOR)                                                                              \
+    X(CL_INVALID_IMAGE_SIZE)                                                                                           \
+    X(CL_INVALID_SAMPLER)                                                                                              \
+    X(CL_INVALID_BINARY)                                                                                               \
+    X(CL_INVALID_BUILD_OPTIONS)                                                                                        \
+    X(CL_INVALID_PROGRAM)                                                                                              \
+    X(CL_INVALID_PROGRAM_EXECUTABLE)                                                                                   \
+    X(CL_INVALID_KERNEL_NAME)                                                                                          \
+    X(CL_INVALID_KERNEL_DEFINITION)                                                                                    \
+    X(CL_INVALID_KERNEL)                                                                                               \
+    X(CL_INVALID_ARG_INDEX)                                                                                            \
+    X(CL_INVALID_ARG_VALUE)                                                                                            \
+    X(CL_INVALID_ARG_SIZE)                                                                                             \
+    X(CL_INVALID_KERNEL_ARGS)                                                                                          \
+    X(CL_INVALID_WORK_DIMENSION)                                                                                       \
+    X(CL_INVALID_WORK_GROUP_SIZE)                                                                                      \
+    X(CL_INVALID_WORK_ITEM_SIZE)                                                                                       \
+    X(CL_INVALID_GLOBAL_OFFSET)                                                                                        \
+    X(CL_INVALID_EVENT_WAIT_LIST)                                                                                      \
+    X(CL_INVALID_EVENT)                                                                                                \
+    X(CL_INVALID_OPERATION)                                                                                            \
+    X(CL_INVALID_GL_OBJECT)                                                                                            \
+    X(CL_INVALID_BUFFER_SIZE)                                                                                          \
+    X(CL_INVALID_MIP_LEVEL)                                                                                            \
+    X(CL_INVALID_GLOBAL_WORK_SIZE)                                                                                     \
+    X(CL_INVALID_PROPERTY)                                                                                             \
+    X(CL_INVALID_IMAGE_DESCRIPTOR)                                                                                     \
+    X(CL_INVALID_COMPILER_OPTIONS)                                                                                     \
+    X(CL_INVALID_LINKER_OPTIONS)                                                                                       \
+    X(CL_INVALID_DEVICE_PARTITION_COUNT)
+
+const char *clattn_cl_error_name(cl_int result)
+{
+    switch (result) {
+#define CL_ERROR_CASE(name)                                                                                            \
+    case name:                                                                                                         \
+        return #name;
+        CL_ERROR_LIST(CL_ERROR_CASE)
+#undef CL_ERROR_CASE
+    case -1001: /* CL_PLATFORM_NOT_FOUND_KHR of cl_khr_icd */
+        return "CL_PLATFORM_NOT_FOUND_KHR";
+    default:
+        return "an unknown error";
+    }
+}
+
+static clattn_status status_of(cl_int result, const char *call)
+{
+    /* Drivers word "too large" in three ways, but a failing launch may also run out of resources without any
+     * memory being short: only where memory was asked for does that code mean memory. */
+    const bool allocates = strcmp(call, "clCreateBuffer") == 0 || strcmp(call, "clCreateSubBuffer") == 0;
+    switch (result) {
+    case CL_SUCCESS:
+        return CLATTN_OK;
+    case CL_OUT_OF_HOST_MEMORY:
+        return CLATTN_OUT_OF_MEMORY;
+    case CL_MEM_OBJECT_ALLOCATION_FAILURE:
+        return CLATTN_OUT_OF_DEVICE_MEMORY;
+    case CL_OUT_OF_RESOURCES:
+    case CL_INVALID_BUFFER_SIZE:
+        return allocates ? CLATTN_OUT_OF_DEVICE_MEMORY : CLATTN_OPENCL_ERROR;
+    default:
+        return CLATTN_OPENCL_ERROR;
+    }
+}
+
+clattn_status clattn_cl_check(clattn_error *error, cl_int result, const char *call)
+{
+    if (result == CL_SUCCESS)
+        return CLATTN_OK;
+    return clattn_error_set(error, status_of(result, call), "%s failed with %s (%d)", call,
+                            clattn_cl_error_name(result), (int)result);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The context's inside. Only lib/ code that enqueues work or reports errors looks at it. */
+#ifndef CLATTN_RUNTIME_CONTEXT_H
+#define CLATTN_RUNTIME_CONTEXT_H
+
+#include "runtime/cl_error.h"
+#include "runtime/error.h"
+#include "runtime/log.h"
+#include "runtime/program.h"
+
+#include <clattn/attention.h>
+
+struct clattn_context {
+    cl_context cl; /* all three retained */
+    cl_device_id device;
+    cl_command_queue queue; /* in-order */
+    clattn_device_facts facts;
+    clattn_family family;
+    clattn_log log;
+    clattn_error error;
+    clattn_program_store *programs;
+    clattn_plan *call_plan; /* made and updated by calls without a plan, NULL until then */
+};
+
+/* clattn_cl_check() into the context's last error. */
+clattn_status clattn_context_check_cl(clattn_context *ctx, cl_int result, const char *call);
+
+/* The wait list and event that an operation was called with. */
+typedef struct clattn_sync {
+    cl_uint num_wait_events;
+    const cl_event *wait_events;
+    cl_event *event; /* may be NULL */
+} clattn_sync;
+
+/* Checks that count and list agree and that no event is NULL; sets *event to NULL. */
+clattn_status clattn_sync_check(clattn_context *ctx, const clattn_sync *sync);
+
+/* For a call with nothing to do: enqueues a marker behind the wait list if an event is wanted. */
+clattn_status clattn_sync_nothing(clattn_context *ctx, const clattn_sync *sync);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of kernel families and KV layouts, as files, logs and command lines spell them. */
+#include <clattn/layout.h>
+#include <clattn/tuning.h>
+
+#include <stddef.h>
+#include <string.h>
+
+const char *clattn_family_name(clattn_family family)
+{
+    switch (family) {
+    case CLATTN_FAMILY_DEFAULT:
+        return "default";
+    case CLATTN_FAMILY_VECTOR:
+        return "vector";
+    case CLATTN_FAMILY_SIMT:
+        return "simt";
+    case CLATTN_NUM_FAMILIES:
+        break;
+    }
+    return "invalid";
+}
+
+clattn_family clattn_family_from_name(const char *name)
+{
+    if (name == NULL)
+        return CLATTN_FAMILY_DEFAULT;
+    for (int family = CLATTN_FAMILY_VECTOR; family < CLATTN_NUM_FAMILIES; family++) {
+        if (strcmp(name, clattn_family_name((clattn_family)family)) == 0)
+            return (clattn_family)family;
+    }
+    return CLATTN_FAMILY_DEFAULT;
+}
+
+const char *clattn_kv_layout_name(clattn_kv_layout layout)
+{
+    switch (layout) {
+    case CLATTN_KV_COMBINED:
+        return "combined";
+    case CLATTN_KV_NHD:
+        return "nhd";
+    case CLATTN_KV_HND:
+        return "hnd";
+    case CLATTN_KV_HEADS_FIRST:
+        return "heads_first";
+    case CLATTN_NUM_KV_LAYOUTS:
+        break;
+    }
+    return "invalid";
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The disk cache: one file per key, written under a temporary name and renamed, with a checksum. Without OpenCL.
+ * Nothing here fails a caller: what cannot be read is absent, what cannot be written is reported once.
+ */
+#ifndef CLATTN_RUNTIME_PROGRAM_CACHE_H
+#define CLATTN_RUNTIME_PROGRAM_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum clattn_cache_result {
+    CLATTN_CACHE_HIT,
+    CLATTN_CACHE_MISS,     /* no such file, or no memory for it */
+    CLATTN_CACHE_REJECTED, /* a file that is damaged, of another format or of another key */
+} clattn_cache_result;
+
+/*
+ * Reads the binary of `key` (the full text that identifies it: sources, defines, device, driver, platform; only
+ * its hash names the file, the text itself is stored and compared). On a hit *data is malloc'ed and the caller frees
+ * it.
+ */
+clattn_cache_result clattn_program_cache_load(const char *directory, const char *key, void **data, size_t *num_bytes);
+
+/* Writes the binary of `key`, atomically replacing what is there; creates the directory. False if that did not work. */
+bool clattn_program_cache_save(const char *directory, const char *key, const void *data, size_t num_bytes);
+
+/* Removes the file of `key`, if any. */
+void clattn_program_cache_remove(const char *directory, const char *key);
+
+/* `requested`, or the default directory from the environment; malloc'ed, NULL = no disk cache. */
+char *clattn_program_cache_directory(const char *requested);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Default tiles per family; see rows.h. */
+#include "tuning/rows.h"
+
+/* The smallest power of two >= value, at most limit (a power of two). */
+static int32_t power_of_two_above(int32_t value, int32_t limit)
+{
+    int32_t power = 1;
+    while (power < value && power < limit)
+        power *= 2;
+    return power;
+}
+
+static int32_t largest_power_of_two_within(int64_t limit)
+{
+    int32_t power = 1;
+    while (2 * (int64_t)power <= limit && power < (1 << 20))
+        power *= 2;
+    return power;
+}
+
+/* The largest divisor of num_heads whose states stay within a core's second-level cache. */
+static int32_t heads_within_cache(const clattn_tile_request *request, clattn_tile *tile)
+{
+    const int64_t cache_bytes = 256 * 1024;
+    for (int32_t heads = request->num_kv_heads; heads > 1; --heads) {
+        tile->heads = heads;
+        if (request->num_kv_heads % heads == 0 &&
+            clattn_tile_local_bytes(request, CLATTN_PHASE_DECODE, tile) <= cache_bytes)
+            return heads;
+    }
+    return 1;
+}
+
+static void vector_row(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)
+{
+    const int32_t lanes = facts->float_vector_width >= 16 ? 16 : facts->float_vector_width >= 8 ? 8 : 4;
+    const bool whole_vectors = request->head_dim % lanes == 0 && request->head_dim_v % lanes == 0;
+
+    row->tiles[CLATTN_PHASE_PREFILL] =
+        (clattn_tile){.block_q = 128, .block_kv = 48, .work_group_size = 1, .heads = 1, .lanes = lanes};
+    clattn_tile *decode = &row->tiles[CLATTN_PHASE_DECODE];
+    *decode = (clattn_tile){.block_q = power_of_two_above(request->group_size, 8),
+                            .block_kv = 32,
+                            .work_group_size = 1,
+                            .heads = 1,
+                            .lanes = whole_vectors ? lanes : 8};
+    if (request->token_major)
+        decode->heads = heads_within_cache(request, decode);
+    row->decode_max_rows = 8 * decode->block_q;
+    row->target_groups = 8 * (int32_t)facts->num_compute_units;
+}
+
+/* Prefill tiles of 16 KiB of queries, smaller where local memory or the work-group is. */
+static void simt_row(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)
+{
+    const int32_t largest_group = largest_power_of_two_within((int64_t)facts->max_work_group_size);
+    clattn_tile *prefill = &row->tiles[CLATTN_PHASE_PREFILL];
+    *prefill = (clattn_tile){.block_q = request->head_dim <= 64 ? 64 : request->head_dim <= 128 ? 32 : 16,
+                             .block_kv = 32,
+                             .work_group_size = largest_group < 128 ? largest_group : 128,
+                             .heads = 1,
+                             .lanes = 1};
+    while (prefill->block_q > prefill->work_group_size)
+        prefill->block_q /= 2;
+    while (prefill->block_q > prefill->work_group_size / 16 && prefill->block_q > 1 &&
+           clattn_tile_local_bytes(request, CLATTN_PHASE_PREFILL, prefill) > (int64_t)facts->local_memory_bytes)
+        prefill->block_q /= 2;
+
+    clattn_tile *decode = &row->tiles[CLATTN_PHASE_DECODE];
+    *decode = (clattn_tile){.block_q = power_of_two_above(request->group_size, 8),
+                            .block_kv = 32,
+                            .work_group_size = largest_group < 64 ? largest_group : 64,
+                            .heads = 1,
+                            .lanes = 1};
+    while (decode->block_q > 1 &&
+           clattn_tile_local_bytes(request, CLATTN_PHASE_DECODE, decode) > (int64_t)facts->local_memory_bytes)
+        decode->block_q /= 2;
+    row->decode_max_rows = 2 * decode->block_q;
+    row->target_groups = 8 * (int32_t)facts->num_compute_units;
+}
+
+void clattn_row_default(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)
+{
+    *row = (clattn_row){.family = request->family, .min_split_tokens = 128};
+    if (request->family == CLATTN_FAMILY_VECTOR)
+        vector_row(facts, request, row);
+    else
+        simt_row(facts, request, row);
+    if (row->decode_max_rows < request->group_size)
+        row->decode_max_rows = request->group_size; /* one token is always decoded */
+}

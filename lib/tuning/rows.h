@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The default row of each family, valid on every device that the family can run on. Without OpenCL. */
+#ifndef CLATTN_TUNING_ROWS_H
+#define CLATTN_TUNING_ROWS_H
+
+#include "tuning/space.h"
+
+void clattn_row_default(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Order statistics of a few samples. */
+#ifndef BENCH_STATISTICS_H
+#define BENCH_STATISTICS_H
+
+#include <stddef.h>
+
+/* The three quartiles of a set of samples, linearly interpolated between neighbours. */
+typedef struct bench_quartiles {
+    double lower;
+    double median;
+    double upper;
+} bench_quartiles;
+
+/* Sorts `samples` in place; count >= 1. */
+bench_quartiles bench_quartiles_of(double *samples, size_t count);
+
+/* The interquartile range over the median; 0 if the median is 0. */
+double bench_spread(const bench_quartiles *quartiles);
+
+#endif

@@ -1,0 +1,166 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what is missing, builds clattn and runs its tests. The exit status is the verdict, and the last line
+# is "N passed, N failed, N skipped"; a step that breaks before its tests run counts as one failed.
+#
+# usage: sh tools/test.sh [--sanitize | --ci]
+#
+#   (nothing)    build in build/ and run every test, on PoCL unless OCL_ICD_VENDORS says otherwise when build/ is made
+#   --sanitize   build in build-asan/ with AddressSanitizer and UBSan and run every test on PoCL
+#   --ci         what continuous integration runs, all on PoCL: formatting, gcc and clang with warnings as errors
+#                (build-gcc/, build-clang/), every test of both builds, then --sanitize
+#   --help       this text
+set -u
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd) || exit 1
+cd "$root" || exit 1
+
+passed=0
+failed=0
+skipped=0
+
+heading()
+{
+    printf '\n== %s\n' "$*"
+}
+
+# Counts a step that is no test; what went wrong has been printed by the step.
+step_failed()
+{
+    printf 'test: FAILED: %s\n' "$*"
+    failed=$((failed + 1))
+}
+
+# Whatever happens, the last line is printed and a run without any result is a failure.
+finish()
+{
+    trap - EXIT
+    if [ $((passed + failed)) -eq 0 ]; then
+        step_failed "no test ran"
+    fi
+    printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+    [ "$failed" -eq 0 ] || exit 1
+    exit 0
+}
+
+# Prints "passed failed skipped" of Meson's log, one JSON object per line. Whatever is neither good nor skipped
+# (FAIL, ERROR, TIMEOUT, INTERRUPT, UNEXPECTEDPASS) is failed.
+count_results()
+{
+    python3 - "$1" <<'PYTHON'
+import json, sys
+counts = {"OK": 0, "FAILED": 0, "SKIP": 0}
+with open(sys.argv[1], encoding="utf-8") as log:
+    for line in log:
+        result = json.loads(line)["result"]
+        if result == "EXPECTEDFAIL":
+            result = "OK"
+        counts[result if result in counts else "FAILED"] += 1
+print(*counts.values())
+PYTHON
+}
+
+# build FOLDER [MESON_OPTION...]
+build()
+{
+    heading "$1: build"
+    if ! sh tools/setup.sh "$@" || ! meson compile -C "$1"; then
+        step_failed "$1: build"
+        return 1
+    fi
+}
+
+# run_tests FOLDER [MESON_TEST_OPTION...]
+run_tests()
+{
+    folder=$1
+    shift
+    heading "$folder: tests"
+    rm -f "$folder"/meson-logs/testlog*.json
+    meson test -C "$folder" --no-rebuild --print-errorlogs "$@"
+    status=$?
+    run_failed=0
+    # A test set-up adds its name to the log's; after the line above there is at most one.
+    for log in "$folder"/meson-logs/testlog*.json; do
+        if [ -s "$log" ] && counts=$(count_results "$log"); then
+            # shellcheck disable=SC2086 # three numbers
+            set -- $counts
+            passed=$((passed + $1))
+            run_failed=$2
+            skipped=$((skipped + $3))
+            failed=$((failed + run_failed))
+        else
+            step_failed "$folder: Meson left no readable list of results"
+        fi
+    done
+    if [ "$status" -ne 0 ] && [ "$run_failed" -eq 0 ]; then
+        step_failed "$folder: meson test ended with status $status"
+    fi
+}
+
+check_format()
+{
+    heading "formatting"
+    if ! command -v clang-format >/dev/null 2>&1; then
+        step_failed "clang-format not found"
+        return
+    fi
+    unformatted=$(find examples include lib tests tools -name '*.[ch]' | LC_ALL=C sort | while IFS= read -r file; do
+        clang-format --dry-run -Werror "$file" >&2 || printf ' %s' "$file"
+    done)
+    if [ -n "$unformatted" ]; then
+        step_failed "clang-format -i wanted:$unformatted"
+    fi
+}
+
+test_plain()
+{
+    build build && run_tests build
+}
+
+test_sanitized()
+{
+    # Debugoptimized, so that asserts are on and a report has line numbers.
+    build build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false &&
+        run_tests build-asan --setup asan
+}
+
+test_ci()
+{
+    export OCL_ICD_VENDORS="${OCL_ICD_VENDORS:-pocl.icd}"
+    check_format
+    export CC=gcc CXX=g++
+    build build-gcc -Dwerror=true && run_tests build-gcc --timeout-multiplier 3
+    export CC=clang CXX=clang++
+    build build-clang -Dwerror=true && run_tests build-clang --timeout-multiplier 3
+    export CC=gcc CXX=g++
+    test_sanitized
+}
+
+mode=plain
+for argument; do
+    case $argument in
+    --ci) mode=ci ;;
+    --sanitize) [ "$mode" = ci ] || mode=sanitized ;; # --ci does it as well
+    -h | --help)
+        sed -n '4,13s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
+    *)
+        printf 'test: unknown option %s; see sh tools/test.sh --help\n' "$argument" >&2
+        exit 2
+        ;;
+    esac
+done
+
+trap finish EXIT
+trap 'step_failed "interrupted"; exit 1' HUP INT TERM
+
+# Before anything else, so that a machine without compiler or Meson is told once and clearly.
+heading "setup"
+if sh tools/setup.sh; then
+    "test_$mode"
+else
+    step_failed "setup"
+fi
