@@ -7,8 +7,8 @@
  * where a head's tokens lie together, HEADS is 1.
  *
  *     for a block of BLOCK_KV keys, for a head, for ROW_REGS rows:
- *         S[row][key] = sum over d of Q K    LANES keys at a time: partial sums per lane, folded pairwise until
- *                                            one vector holds one key per lane
+ *         S[row][key] = sum over d of Q K    LANES keys at a time: partial sums per lane, folded until one vector
+ *                                            holds one key per lane
  *         softmax                            one vector of keys per step, one maximum per row and block
  *         acc[row][d] += P[row][key] V       ROW_REGS rows x PV_CHUNK vectors of d in registers
  *
@@ -92,7 +92,6 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
 static inline void compute_qk(local float *s_tile, local const float *q_rows, key_pointer k, const ulong *offsets, float cap_scale)
 {
     lanes_t folded[ROW_REGS][LANES / QK_KEYS];
-#pragma unroll
     for (int step = 0; step < LANES / QK_KEYS; ++step) {
         lanes_t sums[ROW_REGS][QK_KEYS];
 #pragma unroll
@@ -105,7 +104,7 @@ static inline void compute_qk(local float *s_tile, local const float *q_rows, ke
             lanes_t k_priv[QK_KEYS];
 #pragma unroll
             for (int key = 0; key < QK_KEYS; ++key)
-                k_priv[key] = LOAD_LANES(K_DTYPE)(k + offsets[step * QK_KEYS + key] + d);
+                k_priv[key] = LOAD_LANES(K_DTYPE)(k + offsets[FOLD_LEAF(step * QK_KEYS + key)] + d);
 #pragma unroll
             for (int row = 0; row < ROW_REGS; ++row) {
                 const lanes_t q_priv = AT(q_rows, row * HEAD_DIM + d);
@@ -117,10 +116,10 @@ static inline void compute_qk(local float *s_tile, local const float *q_rows, ke
 #pragma unroll
         for (int row = 0; row < ROW_REGS; ++row) {
 #pragma unroll
-            for (int width = QK_KEYS / 2; width > 0; width /= 2) {
+            for (int leaves = 1; leaves < QK_KEYS; leaves *= 2) {
 #pragma unroll
-                for (int i = 0; i < width; ++i)
-                    sums[row][i] = add_pairs(sums[row][2 * i], sums[row][2 * i + 1]);
+                for (int i = 0; i < QK_KEYS; i += 2 * leaves)
+                    sums[row][i] = fold(sums[row][i], sums[row][i + leaves], leaves);
             }
             folded[row][step] = sums[row][0];
         }
@@ -128,10 +127,10 @@ static inline void compute_qk(local float *s_tile, local const float *q_rows, ke
 #pragma unroll
     for (int row = 0; row < ROW_REGS; ++row) {
 #pragma unroll
-        for (int width = LANES / QK_KEYS / 2; width > 0; width /= 2) {
+        for (int leaves = 1; leaves < LANES / QK_KEYS; leaves *= 2) {
 #pragma unroll
-            for (int i = 0; i < width; ++i)
-                folded[row][i] = add_pairs(folded[row][2 * i], folded[row][2 * i + 1]);
+            for (int i = 0; i < LANES / QK_KEYS; i += 2 * leaves)
+                folded[row][i] = fold(folded[row][i], folded[row][i + leaves], leaves * QK_KEYS);
         }
 #if SOFT_CAP
         folded[row][0] = tanh(folded[row][0]) * cap_scale;

@@ -32,20 +32,98 @@ static inline lanes_t load_lanes_1(global const float *address)
     return VLOAD(0, address);
 }
 
+/*
+ * vload_half16() converts in two halves on PoCL 3.1, by instructions that reach only the lower 16 vector registers;
+ * AVX-512 has one for the whole vector. Half vectors lie at any even address.
+ */
+#if LANES == 16 && defined(__AVX512F__)
+typedef _Float16 half_lanes_t __attribute__((ext_vector_type(16), aligned(2)));
+
+static inline lanes_t load_lanes_2(global const half *address)
+{
+    return __builtin_convertvector(*(global const half_lanes_t *)address, lanes_t);
+}
+#else
 static inline lanes_t load_lanes_2(global const half *address)
 {
     return VLOAD_HALF(0, address);
 }
+#endif
 
 static inline lanes_t load_lanes_3(global const ushort *address)
 {
     return AS_FLOAT_LANES(CONVERT_UINT_LANES(VLOAD(0, address)) << 16);
 }
 
-/* Sums of neighbours: of a in the lower half of the result, of b in the upper. */
-static inline lanes_t add_pairs(lanes_t a, lanes_t b)
+/*
+ * Sums within many vectors at once: folding a tree of LANES vectors, two at a time, leaves in every lane the sum of one
+ * of them. Each level adds the lanes that differ in one bit of their index, from the farthest apart to neighbours,
+ * which is one shuffle of two operands for either side; neighbours first would become VHADDPS, which AVX-512 does not
+ * have. The leaves are taken in the order FOLD_LEAF(0), FOLD_LEAF(1), ... to come out in lanes 0, 1, ...
+ */
+#define FOLD_LEAF(position) ((position) % (LANES / 4) * 4 + (position) / (LANES / 4))
+
+#if LANES == 16
+static inline lanes_t fold_8(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.even, b.even) + (lanes_t)(a.odd, b.odd);
+    return (lanes_t)(a.lo, b.lo) + (lanes_t)(a.hi, b.hi);
+}
+
+static inline lanes_t fold_4(lanes_t a, lanes_t b)
+{
+    return (lanes_t)(a.s0123, a.s89ab, b.s0123, b.s89ab) + (lanes_t)(a.s4567, a.scdef, b.s4567, b.scdef);
+}
+
+static inline lanes_t fold_2(lanes_t a, lanes_t b)
+{
+    return (lanes_t)(a.s01, b.s01, a.s45, b.s45, a.s89, b.s89, a.scd, b.scd) +
+           (lanes_t)(a.s23, b.s23, a.s67, b.s67, a.sab, b.sab, a.sef, b.sef);
+}
+
+static inline lanes_t fold_1(lanes_t a, lanes_t b)
+{
+    return (lanes_t)(a.s02, b.s02, a.s46, b.s46, a.s8a, b.s8a, a.sce, b.sce) +
+           (lanes_t)(a.s13, b.s13, a.s57, b.s57, a.s9b, b.s9b, a.sdf, b.sdf);
+}
+#elif LANES == 8
+static inline lanes_t fold_4(lanes_t a, lanes_t b)
+{
+    return (lanes_t)(a.lo, b.lo) + (lanes_t)(a.hi, b.hi);
+}
+
+static inline lanes_t fold_2(lanes_t a, lanes_t b)
+{
+    return (lanes_t)(a.s01, b.s01, a.s45, b.s45) + (lanes_t)(a.s23, b.s23, a.s67, b.s67);
+}
+
+static inline lanes_t fold_1(lanes_t a, lanes_t b)
+{
+    return (lanes_t)(a.s02, b.s02, a.s46, b.s46) + (lanes_t)(a.s13, b.s13, a.s57, b.s57);
+}
+#else
+static inline lanes_t fold_2(lanes_t a, lanes_t b)
+{
+    return (lanes_t)(a.s01, b.s01) + (lanes_t)(a.s23, b.s23);
+}
+
+static inline lanes_t fold_1(lanes_t a, lanes_t b)
+{
+    return (lanes_t)(a.s02, b.s02) + (lanes_t)(a.s13, b.s13);
+}
+#endif
+
+/* Joins two subtrees of num_leaves vectors each; num_leaves is a constant. */
+static inline lanes_t fold(lanes_t a, lanes_t b, const int num_leaves)
+{
+#if LANES == 16
+    if (num_leaves == LANES / 16)
+        return fold_8(a, b);
+#endif
+#if LANES >= 8
+    if (num_leaves == LANES / 8)
+        return fold_4(a, b);
+#endif
+    return num_leaves == LANES / 4 ? fold_2(a, b) : fold_1(a, b);
 }
 
 static inline float largest_lane(lanes_t a)
