@@ -15,6 +15,10 @@
 #define WORK_GROUP_SIZE 1
 #endif
 
+/* Derived: each work-item takes every WORK_GROUP_SIZE-th column. */
+#define COLUMNS ((HEAD_DIM_V + WORK_GROUP_SIZE - 1) / WORK_GROUP_SIZE)
+#define COLUMN(i) ((int)get_local_id(0) + (i) * WORK_GROUP_SIZE)
+
 __attribute__((reqd_work_group_size(WORK_GROUP_SIZE, 1, 1))) kernel void
 clattn_merge(global STORAGE(OUT_DTYPE) *restrict out, global float *restrict lse, global const float *restrict sinks,
              global const float *restrict partial_acc, global const float2 *restrict partial_state,
@@ -37,21 +41,23 @@ clattn_merge(global STORAGE(OUT_DTYPE) *restrict out, global float *restrict lse
         for (int split = 0; split < num_splits; ++split)
             joint_max = fmax(joint_max, partial_state[partial_row(&args, first_partial, split * num_rows + row, kv_head)].x);
         float joint_sum = 0.0f;
+        float acc[COLUMNS];
+        for (int i = 0; i < COLUMNS; ++i)
+            acc[i] = 0.0f;
         for (int split = 0; split < num_splits; ++split) {
-            const float2 state = partial_state[partial_row(&args, first_partial, split * num_rows + row, kv_head)];
-            joint_sum += exp2(state.x - joint_max) * state.y;
+            const ulong index = partial_row(&args, first_partial, split * num_rows + row, kv_head);
+            const float weight = exp2(partial_state[index].x - joint_max);
+            joint_sum += weight * partial_state[index].y;
+            global const float *from = partial_acc + index * HEAD_DIM_V;
+            for (int i = 0; i < COLUMNS; ++i)
+                acc[i] += weight * from[min(COLUMN(i), HEAD_DIM_V - 1)]; /* a column past the last is never stored */
         }
         const row_result result = row_finalize(joint_max, joint_sum, sinks, &args, head);
 
         const ulong to = args.out_offset + token * args.out_token_stride + (ulong)head * args.out_head_stride;
-        for (int d = (int)get_local_id(0); d < HEAD_DIM_V; d += WORK_GROUP_SIZE) {
-            float acc = 0.0f;
-            for (int split = 0; split < num_splits; ++split) {
-                const ulong index = partial_row(&args, first_partial, split * num_rows + row, kv_head);
-                acc += exp2(partial_state[index].x - joint_max) * partial_acc[index * HEAD_DIM_V + (ulong)d];
-            }
-            STORE(OUT_DTYPE)(out, to + (ulong)d, acc * result.scale);
-        }
+        for (int i = 0; i < COLUMNS; ++i)
+            if (COLUMN(i) < HEAD_DIM_V)
+                STORE(OUT_DTYPE)(out, to + (ulong)COLUMN(i), acc[i] * result.scale);
 #if LSE
         if (get_local_id(0) == 0)
             lse[args.lse_offset + token * args.lse_token_stride + (ulong)head * args.lse_head_stride] = result.lse;

@@ -66,14 +66,41 @@
 typedef global const STORAGE(K_DTYPE) *key_pointer;
 typedef global const STORAGE(V_DTYPE) *value_pointer;
 
-/* A block of keys: where their rows of kv head 0 lie, and which of them a row sees. */
+/* A block of keys, and where their rows of the work item's first kv head lie. */
 typedef struct {
     ulong k_offsets[BLOCK_KV];
     ulong v_offsets[BLOCK_KV];
-    int first_key; /* of the block */
-    int num_keys;
-    int masked;    /* some row does not see some key */
+    int first_key;
+    int num_keys; /* 0 = past the end */
 } key_block;
+
+/* The block at the cursor; what is past the item's last key repeats it: it is scored, but seen by no row. */
+static inline void load_key_block(key_block *keys, kv_cursor *cursor, const attention_args *args, int first_key, int kv_end, int head)
+{
+    keys->first_key = first_key;
+    keys->num_keys = clamp(kv_end - first_key, 0, BLOCK_KV);
+    for (int key = 0; key < keys->num_keys; ++key) {
+        keys->k_offsets[key] = k_offset(cursor, args) + (ulong)head * args->k_head_stride;
+        keys->v_offsets[key] = v_offset(cursor, args) + (ulong)head * args->v_head_stride;
+        kv_cursor_advance(cursor);
+    }
+    for (int key = keys->num_keys; key < BLOCK_KV && keys->num_keys > 0; ++key)
+        keys->k_offsets[key] = keys->k_offsets[keys->num_keys - 1];
+}
+
+/*
+ * Asks for the rows of a head that come next while the present ones are worked on: their order in memory is the
+ * order of the work only if seen from afar, and no hardware prefetcher looks that far.
+ */
+static inline void prefetch_rows(key_pointer k, value_pointer v, const key_block *keys)
+{
+    for (int key = 0; key < keys->num_keys; ++key) {
+        for (int d = 0; d < HEAD_DIM; d += CACHE_LINE_BYTES / (int)sizeof(*k))
+            PREFETCH(k + keys->k_offsets[key] + d);
+        for (int d = 0; d < HEAD_DIM_V; d += CACHE_LINE_BYTES / (int)sizeof(*v))
+            PREFETCH(v + keys->v_offsets[key] + d);
+    }
+}
 
 static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE) *q, const sequence_t *sequence,
                                const attention_args *args, const work_item_t *item, int first_head)
@@ -258,35 +285,35 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     for (int i = 0; i < NUM_ROWS * HEAD_DIM_V; i += LANES)
         AT(acc, i) = (lanes_t)(0.0f);
 
-    key_block keys;
+    key_block blocks[2];
     kv_cursor cursor = kv_cursor_at(plan, &sequence, &args, item.kv_begin);
-    for (keys.first_key = item.kv_begin; keys.first_key < item.kv_end; keys.first_key += BLOCK_KV) {
-        keys.num_keys = min(BLOCK_KV, item.kv_end - keys.first_key);
-        keys.masked = keys.first_key < first_key[BLOCK_Q - 1] || keys.first_key + BLOCK_KV > past_key[0];
-        for (int key = 0; key < keys.num_keys; ++key) {
-            keys.k_offsets[key] = k_offset(&cursor, &args) + (ulong)first_head * args.k_head_stride;
-            keys.v_offsets[key] = v_offset(&cursor, &args) + (ulong)first_head * args.v_head_stride;
-            kv_cursor_advance(&cursor);
-        }
-        for (int key = keys.num_keys; key < BLOCK_KV; ++key)
-            keys.k_offsets[key] = keys.k_offsets[keys.num_keys - 1]; /* scored but seen by no row */
+    load_key_block(&blocks[0], &cursor, &args, item.kv_begin, item.kv_end, first_head);
+    for (int turn = 0; blocks[turn].num_keys > 0; turn = 1 - turn) {
+        const key_block *keys = &blocks[turn];
+        key_block *next = &blocks[1 - turn];
+        load_key_block(next, &cursor, &args, keys->first_key + BLOCK_KV, item.kv_end, first_head);
+        const int masked = keys->first_key < first_key[BLOCK_Q - 1] || keys->first_key + BLOCK_KV > past_key[0];
 
         for (int head = 0; head < HEADS; ++head) {
             const key_pointer k_head = k + (ulong)head * args.k_head_stride;
             const value_pointer v_head = v + (ulong)head * args.v_head_stride;
+            if (head + 1 < HEADS)
+                prefetch_rows(k_head + args.k_head_stride, v_head + args.v_head_stride, keys);
+            else
+                prefetch_rows(k, v, next);
             for (int rows = 0; rows < BLOCK_Q; rows += ROW_REGS) {
                 const int state = head * BLOCK_Q + rows;
                 local float *scores = s_tile + rows * BLOCK_KV;
                 for (int key = 0; key < BLOCK_KV; key += LANES)
-                    compute_qk(scores + key, q_tile + state * HEAD_DIM, k_head, keys.k_offsets + key, args.cap_scale);
+                    compute_qk(scores + key, q_tile + state * HEAD_DIM, k_head, keys->k_offsets + key, args.cap_scale);
                 for (int row = 0; row < ROW_REGS; ++row)
                     softmax_update(scores + row * BLOCK_KV, row_max + state + row, row_sum + (state + row) * LANES,
-                                   acc + (state + row) * HEAD_DIM_V, first_key[rows + row] - keys.first_key,
-                                   past_key[rows + row] - keys.first_key, keys.masked);
-                if (keys.masked)
-                    accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, &keys, 1);
+                                   acc + (state + row) * HEAD_DIM_V, first_key[rows + row] - keys->first_key,
+                                   past_key[rows + row] - keys->first_key, masked);
+                if (masked)
+                    accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, keys, 1);
                 else
-                    accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, &keys, 0);
+                    accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, keys, 0);
             }
         }
     }

@@ -25,6 +25,14 @@ typedef PASTE(int, LANES) int_lanes_t;
 #define LANE_INDEX ((int4)(0, 1, 2, 3))
 #endif
 
+/* Into the second-level cache: a tile's rows may be too many, or too alike in address, for the first. */
+#define CACHE_LINE_BYTES 64
+#ifdef __clang__
+#define PREFETCH(address) __builtin_prefetch((const void *)(size_t)(address), 0, 2)
+#else
+#define PREFETCH(address)
+#endif
+
 #define LOAD_LANES(dtype) PASTE(load_lanes_, dtype)
 
 static inline lanes_t load_lanes_1(global const float *address)

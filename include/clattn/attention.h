@@ -17,23 +17,23 @@ extern "C" {
  * Zero-initialise, then fill in.
  */
 typedef struct clattn_plan_params {
-    int32_t num_seqs;                /* >= 0 */
-    int32_t total_tokens;            /* rows of queries and out, >= query_start_loc[num_seqs] */
-    const int32_t *query_start_loc;  /* [num_seqs+1], from 0, not decreasing */
-    const int32_t *context_lens;     /* [num_seqs], KV tokens including this step's */
-    const int32_t *block_tables;     /* [num_seqs, pages_per_seq]; entries behind the used ones are not read */
-    int32_t pages_per_seq;           /* row length of block_tables */
-    const int64_t *slot_mapping;     /* [total_tokens] for clattn_kv_cache_append(); NULL = not used */
-    int32_t num_q_heads;             /* a multiple of num_kv_heads */
-    int32_t num_kv_heads;            /* >= 1 */
-    int32_t head_dim;                /* 8..256, a multiple of 8 */
-    int32_t page_size;               /* KV tokens per page, >= 1 */
-    int32_t num_pages;               /* physical pages, >= 0 */
-    clattn_kv_layout kv_layout;      /* decides in which order a CPU reads the pages */
-    int32_t sliding_window;          /* keys that a query sees, its own included; 0 = all */
-    int32_t num_splits;              /* KV partitions of every row; 0 = chosen from the batch and the device */
-    bool batch_invariant;            /* choose splits from each row's own KV length; excludes num_splits > 0 */
-    const clattn_tuning *tuning;     /* override, read during the call; NULL = the device's row */
+    int32_t num_seqs;               /* >= 0 */
+    int32_t total_tokens;           /* rows of queries and out, >= query_start_loc[num_seqs] */
+    const int32_t *query_start_loc; /* [num_seqs+1], from 0, not decreasing */
+    const int32_t *context_lens;    /* [num_seqs], KV tokens including this step's */
+    const int32_t *block_tables;    /* [num_seqs, pages_per_seq]; entries behind the used ones are not read */
+    int32_t pages_per_seq;          /* row length of block_tables */
+    const int64_t *slot_mapping;    /* [total_tokens] for clattn_kv_cache_append(); NULL = not used */
+    int32_t num_q_heads;            /* a multiple of num_kv_heads */
+    int32_t num_kv_heads;           /* >= 1 */
+    int32_t head_dim;               /* 8..256, a multiple of 8 */
+    int32_t page_size;              /* KV tokens per page, >= 1 */
+    int32_t num_pages;              /* physical pages, >= 0 */
+    clattn_kv_layout kv_layout;     /* decides in which order a CPU reads the pages */
+    int32_t sliding_window;         /* keys that a query sees, its own included; 0 = all */
+    int32_t num_splits;             /* KV partitions of every row; 0 = chosen from the batch and the device */
+    bool batch_invariant;           /* choose splits from each row's own KV length; excludes num_splits > 0 */
+    const clattn_tuning *tuning;    /* override, read during the call; NULL = the device's row */
 } clattn_plan_params;
 
 /**
@@ -61,7 +61,8 @@ typedef struct clattn_plan_params {
  */
 CLATTN_API clattn_status clattn_plan_create(clattn_context *ctx, const clattn_plan_params *params, clattn_plan **plan);
 
-/** Replaces the batch of a plan, reusing its memory. Errors as clattn_plan_create(); on failure the plan is unchanged. */
+/** Replaces the batch of a plan, reusing its memory. Errors as clattn_plan_create(); on failure the plan is unchanged.
+ */
 CLATTN_API clattn_status clattn_plan_update(clattn_plan *plan, const clattn_plan_params *params);
 
 /** Releases the plan and sets *plan to NULL; NULL and *plan == NULL are accepted. */
@@ -70,13 +71,13 @@ CLATTN_API void clattn_plan_destroy(clattn_plan **plan);
 /** What a plan decided, for reports and tests. */
 typedef struct clattn_plan_info {
     clattn_family family;
-    int32_t num_decode_items;   /* work items of the decode kernel */
-    int32_t num_prefill_items;  /* work items of the prefill kernel */
-    int32_t num_merge_items;    /* work items of the merge kernel: split rows, and rows that no sequence owns */
-    int32_t max_splits;         /* most KV partitions of any row */
-    int32_t block_q, block_kv;  /* prefill tile */
-    uint64_t workspace_bytes;   /* device memory for partial results */
-    uint64_t metadata_bytes;    /* device memory for the work list */
+    int32_t num_decode_items;  /* work items of the decode kernel */
+    int32_t num_prefill_items; /* work items of the prefill kernel */
+    int32_t num_merge_items;   /* work items of the merge kernel: split rows, and rows that no sequence owns */
+    int32_t max_splits;        /* most KV partitions of any row */
+    int32_t block_q, block_kv; /* prefill tile */
+    uint64_t workspace_bytes;  /* device memory for partial results */
+    uint64_t metadata_bytes;   /* device memory for the work list */
 } clattn_plan_info;
 
 CLATTN_API clattn_status clattn_plan_get_info(const clattn_plan *plan, clattn_plan_info *info);
@@ -86,24 +87,24 @@ CLATTN_API clattn_status clattn_plan_get_info(const clattn_plan *plan, clattn_pl
  * (num_seqs to block_tables, num_splits, batch_invariant, tuning) are given, not both.
  */
 typedef struct clattn_ragged_page_attention_params {
-    clattn_tensor queries;           /* [total_tokens, Hq, D] */
-    clattn_tensor kv_pages;          /* combined [P, S, 2*Hkv, D]; or absent, and the two below are given */
-    clattn_tensor key_pages;         /* separate K in kv_layout */
-    clattn_tensor value_pages;       /* separate V in kv_layout */
-    clattn_kv_layout kv_layout;      /* COMBINED with kv_pages; NHD, HND or HEADS_FIRST with key_pages and value_pages */
-    clattn_tensor out;               /* [total_tokens, Hq, D] */
-    clattn_tensor lse;               /* [total_tokens, Hq] float32, or absent */
-    clattn_tensor softmax_aux;       /* [Hq] float32 attention sinks, or absent */
-    float softmax_scale;             /* 0 = 1/sqrt(head_dim) */
-    float logits_soft_cap;           /* 0 = off */
-    float mask_value;                /* 0 = CLATTN_DEFAULT_MASK_VALUE; finite and <= -1e30; here no row is empty, so it never shows */
-    int32_t sliding_window;          /* keys that a query sees, its own included; 0 = all; equal to the plan's */
-    clattn_dtype compute_dtype;      /* arithmetic of the products: 0 or float32 */
-    const clattn_plan *plan;         /* NULL = plan this call from the fields below */
+    clattn_tensor queries;      /* [total_tokens, Hq, D] */
+    clattn_tensor kv_pages;     /* combined [P, S, 2*Hkv, D]; or absent, and the two below are given */
+    clattn_tensor key_pages;    /* separate K in kv_layout */
+    clattn_tensor value_pages;  /* separate V in kv_layout */
+    clattn_kv_layout kv_layout; /* COMBINED with kv_pages; NHD, HND or HEADS_FIRST with key_pages and value_pages */
+    clattn_tensor out;          /* [total_tokens, Hq, D] */
+    clattn_tensor lse;          /* [total_tokens, Hq] float32, or absent */
+    clattn_tensor softmax_aux;  /* [Hq] float32 attention sinks, or absent */
+    float softmax_scale;        /* 0 = 1/sqrt(head_dim) */
+    float logits_soft_cap;      /* 0 = off */
+    float mask_value; /* 0 = CLATTN_DEFAULT_MASK_VALUE; finite and <= -1e30; here no row is empty, so it never shows */
+    int32_t sliding_window;     /* keys that a query sees, its own included; 0 = all; equal to the plan's */
+    clattn_dtype compute_dtype; /* arithmetic of the products: 0 or float32 */
+    const clattn_plan *plan;    /* NULL = plan this call from the fields below */
     int32_t num_seqs;
-    const int32_t *query_start_loc;  /* [num_seqs+1] host */
-    const int32_t *context_lens;     /* [num_seqs] host */
-    const int32_t *block_tables;     /* [num_seqs, pages_per_seq] host */
+    const int32_t *query_start_loc; /* [num_seqs+1] host */
+    const int32_t *context_lens;    /* [num_seqs] host */
+    const int32_t *block_tables;    /* [num_seqs, pages_per_seq] host */
     int32_t pages_per_seq;
     int32_t num_splits;
     bool batch_invariant;
@@ -130,8 +131,10 @@ typedef struct clattn_ragged_page_attention_params {
  * Source    Kwon et al., PagedAttention, arXiv 2309.06180; Dao, FlashAttention-2, arXiv 2307.08691, Algorithm 1
  * Since     0.1
  */
-CLATTN_API clattn_status clattn_ragged_page_attention(clattn_context *ctx, const clattn_ragged_page_attention_params *params,
-                                                      cl_uint num_wait_events, const cl_event *wait_events, cl_event *event);
+CLATTN_API clattn_status clattn_ragged_page_attention(clattn_context *ctx,
+                                                      const clattn_ragged_page_attention_params *params,
+                                                      cl_uint num_wait_events, const cl_event *wait_events,
+                                                      cl_event *event);
 
 #ifdef __cplusplus
 }

@@ -24,15 +24,16 @@ typedef void (*clattn_log_callback)(void *user, clattn_log_level level, const ch
 
 /** How to make a context; all zero, or NULL instead = the best device present with default caches. */
 typedef struct clattn_context_params {
-    const char *device;             /* NULL = best device; "0", "1", ... = its index; else part of "platform / device name", any case */
-    cl_context cl_context_handle;   /* embedding: the caller's context, device and queue, all three or none; */
-    cl_device_id cl_device;         /*   they are retained, and `device` must then be NULL; */
-    cl_command_queue cl_queue;      /*   an out-of-order queue is refused */
-    clattn_family family;           /* 0 = chosen from the device's facts */
-    const char *cache_dir;          /* program cache; NULL = $XDG_CACHE_HOME/clattn or ~/.cache/clattn, "" = no disk cache */
-    bool profiling;                 /* own queue only: events carry timestamps */
-    clattn_log_callback log;        /* NULL = silent */
-    void *log_user;                 /* first argument of log */
+    const char
+        *device; /* NULL = best device; "0", "1", ... = its index; else part of "platform / device name", any case */
+    cl_context cl_context_handle; /* embedding: the caller's context, device and queue, all three or none; */
+    cl_device_id cl_device;       /*   they are retained, and `device` must then be NULL; */
+    cl_command_queue cl_queue;    /*   an out-of-order queue is refused */
+    clattn_family family;         /* 0 = chosen from the device's facts */
+    const char *cache_dir;   /* program cache; NULL = $XDG_CACHE_HOME/clattn or ~/.cache/clattn, "" = no disk cache */
+    bool profiling;          /* own queue only: events carry timestamps */
+    clattn_log_callback log; /* NULL = silent */
+    void *log_user;          /* first argument of log */
 } clattn_context_params;
 
 /**
@@ -60,7 +61,8 @@ CLATTN_API clattn_status clattn_context_create(const clattn_context_params *para
 /** Waits for nothing, releases everything and sets *ctx to NULL; NULL and *ctx == NULL are accepted. */
 CLATTN_API void clattn_context_destroy(clattn_context **ctx);
 
-/** The sentence of the last failed call on this context; "" if none failed or ctx is NULL. Valid until the next failing call. */
+/** The sentence of the last failed call on this context; "" if none failed or ctx is NULL. Valid until the next failing
+ * call. */
 CLATTN_API const char *clattn_context_last_error(const clattn_context *ctx);
 
 /** The facts of the context's device; valid as long as the context. */

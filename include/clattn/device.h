@@ -27,12 +27,12 @@ typedef struct clattn_device_facts {
     char platform[CLATTN_NAME_BYTES]; /* CL_PLATFORM_NAME and CL_PLATFORM_VERSION */
     clattn_device_type type;
     uint32_t num_compute_units;
-    uint32_t max_work_group_size;      /* work-items, the smaller of the total and the first dimension's limit */
-    uint32_t preferred_multiple;       /* preferred work-group size multiple, work-items, >= 1 */
-    uint32_t float_vector_width;       /* native float32 lanes of one work-item, >= 1 */
-    uint64_t local_memory_bytes;       /* per work-group */
+    uint32_t max_work_group_size; /* work-items, the smaller of the total and the first dimension's limit */
+    uint32_t preferred_multiple;  /* preferred work-group size multiple, work-items, >= 1 */
+    uint32_t float_vector_width;  /* native float32 lanes of one work-item, >= 1 */
+    uint64_t local_memory_bytes;  /* per work-group */
     uint64_t global_memory_bytes;
-    uint64_t max_allocation_bytes;     /* largest single buffer */
+    uint64_t max_allocation_bytes; /* largest single buffer */
 } clattn_device_facts;
 
 /** Number of devices on all OpenCL platforms; 0 if there is no platform. Thread-safe. */

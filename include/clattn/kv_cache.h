@@ -43,7 +43,8 @@ typedef uint64_t clattn_sequence;
  *           OUT_OF_MEMORY         host
  * Since     0.1
  */
-CLATTN_API clattn_status clattn_kv_cache_create(clattn_context *ctx, const clattn_kv_cache_params *params, clattn_kv_cache **cache);
+CLATTN_API clattn_status clattn_kv_cache_create(clattn_context *ctx, const clattn_kv_cache_params *params,
+                                                clattn_kv_cache **cache);
 
 /** Releases pages and sequences and sets *cache to NULL; NULL and *cache == NULL are accepted. */
 CLATTN_API void clattn_kv_cache_destroy(clattn_kv_cache **cache);
@@ -61,19 +62,22 @@ CLATTN_API int32_t clattn_kv_cache_num_free_pages(const clattn_kv_cache *cache);
  *           value_pages  combined: all zero; else as the layout says
  * Errors    INVALID_ARGUMENT  a NULL pointer or a layer outside [0, num_layers)
  */
-CLATTN_API clattn_status clattn_kv_cache_layer(const clattn_kv_cache *cache, int32_t layer, clattn_tensor *key_pages, clattn_tensor *value_pages);
+CLATTN_API clattn_status clattn_kv_cache_layer(const clattn_kv_cache *cache, int32_t layer, clattn_tensor *key_pages,
+                                               clattn_tensor *value_pages);
 
 /** Starts an empty sequence. Errors: INVALID_ARGUMENT, OUT_OF_PAGES when max_seqs sequences are alive. */
 CLATTN_API clattn_status clattn_sequence_create(clattn_kv_cache *cache, clattn_sequence *sequence);
 
 /**
- * Starts a sequence that shares every page of `parent`. A partly filled last page is copied for whoever writes to it first.
+ * Starts a sequence that shares every page of `parent`. A partly filled last page is copied for whoever writes to it
+ * first.
  *
  * Errors    INVALID_ARGUMENT, INVALID_SEQUENCE, OUT_OF_PAGES when max_seqs sequences are alive, OUT_OF_MEMORY
  */
 CLATTN_API clattn_status clattn_sequence_fork(clattn_kv_cache *cache, clattn_sequence parent, clattn_sequence *child);
 
-/** Shortens a sequence to num_tokens and gives back pages behind it. Errors: INVALID_SEQUENCE, INVALID_ARGUMENT if longer or negative. */
+/** Shortens a sequence to num_tokens and gives back pages behind it. Errors: INVALID_SEQUENCE, INVALID_ARGUMENT if
+ * longer or negative. */
 CLATTN_API clattn_status clattn_sequence_truncate(clattn_kv_cache *cache, clattn_sequence sequence, int32_t num_tokens);
 
 /** Ends a sequence, gives back its pages and sets *sequence to 0. Errors: INVALID_ARGUMENT, INVALID_SEQUENCE. */
@@ -109,18 +113,20 @@ typedef struct clattn_kv_batch {
  *           OUT_OF_MEMORY, OPENCL_ERROR  nothing has changed
  * Since     0.1
  */
-CLATTN_API clattn_status clattn_kv_cache_extend(clattn_kv_cache *cache, int32_t num_seqs, const clattn_sequence *sequences,
-                                                const int32_t *num_new_tokens, clattn_kv_batch *batch);
+CLATTN_API clattn_status clattn_kv_cache_extend(clattn_kv_cache *cache, int32_t num_seqs,
+                                                const clattn_sequence *sequences, const int32_t *num_new_tokens,
+                                                clattn_kv_batch *batch);
 
 typedef struct clattn_plan clattn_plan;
 
 /** New rows for one layer. Zero-initialise, then fill in. */
 typedef struct clattn_kv_append_params {
-    int32_t layer;               /* [0, num_layers) */
-    clattn_tensor keys;          /* [total_tokens, Hkv, D], any dtype, any token and head stride */
-    clattn_tensor values;        /* [total_tokens, Hkv, head_dim_v], any dtype */
-    const clattn_plan *plan;     /* a plan that was made with slot_mapping; NULL = slot_mapping below */
-    const int64_t *slot_mapping; /* [total_tokens] host; copied before the call returns; must be NULL if plan is given */
+    int32_t layer;           /* [0, num_layers) */
+    clattn_tensor keys;      /* [total_tokens, Hkv, D], any dtype, any token and head stride */
+    clattn_tensor values;    /* [total_tokens, Hkv, head_dim_v], any dtype */
+    const clattn_plan *plan; /* a plan that was made with slot_mapping; NULL = slot_mapping below */
+    const int64_t
+        *slot_mapping; /* [total_tokens] host; copied before the call returns; must be NULL if plan is given */
 } clattn_kv_append_params;
 
 /**

@@ -23,15 +23,16 @@ extern "C" {
  * clattn never owns the buffer; it belongs to the caller until the event of the last call that uses it completes.
  *
  * Units     offset in bytes, a multiple of the element size; strides in elements
- * Edge      all strides 0 = contiguous, the last dimension fastest; otherwise every stride is given and the last one is 1
+ * Edge      all strides 0 = contiguous, the last dimension fastest; otherwise every stride is given and the last one is
+ * 1
  */
 typedef struct clattn_tensor {
-    cl_mem buffer;                       /* NULL = tensor absent */
-    uint64_t offset_bytes;               /* bytes from the start of the buffer to element [0, 0, ...] */
-    clattn_dtype dtype;                  /* element type */
-    int32_t rank;                        /* dimensions used, 1..CLATTN_MAX_RANK */
-    int64_t shape[CLATTN_MAX_RANK];      /* elements per dimension, >= 0 */
-    int64_t strides[CLATTN_MAX_RANK];    /* elements between neighbours, 0 everywhere = contiguous */
+    cl_mem buffer;                    /* NULL = tensor absent */
+    uint64_t offset_bytes;            /* bytes from the start of the buffer to element [0, 0, ...] */
+    clattn_dtype dtype;               /* element type */
+    int32_t rank;                     /* dimensions used, 1..CLATTN_MAX_RANK */
+    int64_t shape[CLATTN_MAX_RANK];   /* elements per dimension, >= 0 */
+    int64_t strides[CLATTN_MAX_RANK]; /* elements between neighbours, 0 everywhere = contiguous */
 } clattn_tensor;
 
 /**

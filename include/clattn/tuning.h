@@ -33,14 +33,14 @@ CLATTN_API clattn_family clattn_family_from_name(const char *name);
  * (num_queries_per_block, num_kv_pages_per_block); both for one tile side are refused.
  */
 typedef struct clattn_tuning {
-    clattn_family family;            /* 0 = the context's */
-    int32_t block_q;                 /* packed query rows (tokens x group_size) per prefill tile, 0 = row's */
-    int32_t block_kv;                /* KV tokens per tile, 0 = row's */
-    int32_t num_queries_per_block;   /* query tokens per prefill tile: block_q / group_size, 0 = not given */
-    int32_t num_kv_pages_per_block;  /* KV pages per tile: block_kv / page_size, 0 = not given */
-    int32_t work_group_size;         /* work-items per work-group (simt), 0 = row's */
-    int32_t num_warps;               /* work_group_size / the device's preferred multiple, 0 = not given */
-    int32_t num_stages;              /* software-pipeline depth: 0 or 1, no kernel prefetches deeper */
+    clattn_family family;             /* 0 = the context's */
+    int32_t block_q;                  /* packed query rows (tokens x group_size) per prefill tile, 0 = row's */
+    int32_t block_kv;                 /* KV tokens per tile, 0 = row's */
+    int32_t num_queries_per_block;    /* query tokens per prefill tile: block_q / group_size, 0 = not given */
+    int32_t num_kv_pages_per_block;   /* KV pages per tile: block_kv / page_size, 0 = not given */
+    int32_t work_group_size;          /* work-items per work-group (simt), 0 = row's */
+    int32_t num_warps;                /* work_group_size / the device's preferred multiple, 0 = not given */
+    int32_t num_stages;               /* software-pipeline depth: 0 or 1, no kernel prefetches deeper */
     int64_t local_memory_limit_bytes; /* refuse a tile that needs more local memory, bytes, 0 = the device's limit */
 } clattn_tuning;
 

@@ -40,7 +40,8 @@ static clattn_status check_queries(const clattn_batch *batch, clattn_error *erro
     CLATTN_REQUIRE(error, starts[0] == 0, CLATTN_INVALID_BATCH, "query_start_loc[0] is %d, expected 0", (int)starts[0]);
     for (int32_t s = 0; s < batch->num_seqs; ++s)
         CLATTN_REQUIRE(error, starts[s + 1] >= starts[s], CLATTN_INVALID_BATCH,
-                       "query_start_loc decreases from %d to %d behind sequence %d", (int)starts[s], (int)starts[s + 1], (int)s);
+                       "query_start_loc decreases from %d to %d behind sequence %d", (int)starts[s], (int)starts[s + 1],
+                       (int)s);
     CLATTN_REQUIRE(error, starts[batch->num_seqs] <= batch->total_tokens, CLATTN_INVALID_BATCH,
                    "query_start_loc ends at %d, but there are %d query tokens", (int)starts[batch->num_seqs],
                    (int)batch->total_tokens);
@@ -51,14 +52,15 @@ static clattn_status check_pages(const clattn_batch *batch, int32_t sequence, cl
 {
     const int32_t context_len = batch->context_lens[sequence];
     const int32_t num_queries = batch->query_start_loc[sequence + 1] - batch->query_start_loc[sequence];
-    CLATTN_REQUIRE(error, context_len >= 0, CLATTN_INVALID_BATCH, "context_lens[%d] is %d, expected 0 or more", (int)sequence,
-                   (int)context_len);
+    CLATTN_REQUIRE(error, context_len >= 0, CLATTN_INVALID_BATCH, "context_lens[%d] is %d, expected 0 or more",
+                   (int)sequence, (int)context_len);
     CLATTN_REQUIRE(error, num_queries <= context_len, CLATTN_INVALID_BATCH,
-                   "sequence %d has %d query tokens, but a context_len of %d", (int)sequence, (int)num_queries, (int)context_len);
+                   "sequence %d has %d query tokens, but a context_len of %d", (int)sequence, (int)num_queries,
+                   (int)context_len);
     const int32_t num_used = num_used_pages_of(batch, sequence);
     CLATTN_REQUIRE(error, num_used <= batch->pages_per_seq, CLATTN_INVALID_BATCH,
-                   "sequence %d needs %d pages for its context_len of %d, but pages_per_seq is %d", (int)sequence, (int)num_used,
-                   (int)context_len, (int)batch->pages_per_seq);
+                   "sequence %d needs %d pages for its context_len of %d, but pages_per_seq is %d", (int)sequence,
+                   (int)num_used, (int)context_len, (int)batch->pages_per_seq);
     const int32_t *table = batch->block_tables + (ptrdiff_t)sequence * batch->pages_per_seq;
     for (int32_t page = 0; page < num_used; ++page)
         CLATTN_REQUIRE(error, table[page] >= 0 && table[page] < batch->num_pages, CLATTN_INVALID_PAGE,

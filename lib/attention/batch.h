@@ -29,8 +29,8 @@ typedef struct clattn_span {
     int32_t first_position; /* of its first query in the sequence */
     int32_t kv_start;       /* visible keys [kv_start, kv_end) before causality and windows */
     int32_t kv_end;
-    int32_t pages_at;       /* of its first page number in the compact list */
-    int32_t num_tokens;     /* queries */
+    int32_t pages_at;   /* of its first page number in the compact list */
+    int32_t num_tokens; /* queries */
     int32_t unused[2];
 } clattn_span;
 

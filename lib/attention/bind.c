@@ -5,7 +5,8 @@
 #include "runtime/size.h"
 
 /* Fills in the strides of a contiguous tensor; refuses given ones that are not positive or not dense at the end. */
-static clattn_status resolve_strides(clattn_error *error, const clattn_tensor *tensor, const char *name, clattn_view *view)
+static clattn_status resolve_strides(clattn_error *error, const clattn_tensor *tensor, const char *name,
+                                     clattn_view *view)
 {
     bool contiguous = true;
     for (int32_t i = 0; i < tensor->rank; ++i)
@@ -15,8 +16,8 @@ static clattn_status resolve_strides(clattn_error *error, const clattn_tensor *t
     for (int32_t i = tensor->rank - 1; i >= 0; --i) {
         view->strides[i] = contiguous ? (int64_t)stride : tensor->strides[i];
         CLATTN_REQUIRE(error, view->strides[i] > 0, CLATTN_INVALID_SHAPE,
-                       "%s: stride of dimension %d is %lld, expected all strides 0 (contiguous) or all positive", name, (int)i,
-                       (long long)view->strides[i]);
+                       "%s: stride of dimension %d is %lld, expected all strides 0 (contiguous) or all positive", name,
+                       (int)i, (long long)view->strides[i]);
         CLATTN_REQUIRE(error, clattn_size_multiply(stride, (uint64_t)tensor->shape[i], &stride) && stride <= INT64_MAX,
                        CLATTN_SIZE_OVERFLOW, "%s: the number of elements overflows", name);
         if (stride == 0)
@@ -29,8 +30,8 @@ static clattn_status resolve_strides(clattn_error *error, const clattn_tensor *t
 }
 
 /* Bytes from the start of the buffer to the end of the tensor's last element; 0 for an empty tensor. */
-static clattn_status extent_bytes(clattn_error *error, const clattn_tensor *tensor, const clattn_view *view, const char *name,
-                                  uint64_t *num_bytes)
+static clattn_status extent_bytes(clattn_error *error, const clattn_tensor *tensor, const clattn_view *view,
+                                  const char *name, uint64_t *num_bytes)
 {
     uint64_t last = 0;
     for (int32_t i = 0; i < view->rank; ++i) {
@@ -45,7 +46,8 @@ static clattn_status extent_bytes(clattn_error *error, const clattn_tensor *tens
                        CLATTN_SIZE_OVERFLOW, "%s: shape times strides overflows", name);
     }
     CLATTN_REQUIRE(error,
-                   clattn_size_add(last, 1, &last) && clattn_size_multiply(last, clattn_dtype_size(view->dtype), &last) &&
+                   clattn_size_add(last, 1, &last) &&
+                       clattn_size_multiply(last, clattn_dtype_size(view->dtype), &last) &&
                        clattn_size_add(last, tensor->offset_bytes, &last),
                    CLATTN_SIZE_OVERFLOW, "%s: its size in bytes overflows", name);
     *num_bytes = last;
@@ -55,12 +57,12 @@ static clattn_status extent_bytes(clattn_error *error, const clattn_tensor *tens
 static clattn_status check_shape(clattn_error *error, const clattn_tensor *tensor, const char *name, int32_t rank,
                                  const int64_t *shape)
 {
-    CLATTN_REQUIRE(error, tensor->rank == rank, CLATTN_INVALID_SHAPE, "%s: rank is %d, expected %d", name, (int)tensor->rank,
-                   (int)rank);
+    CLATTN_REQUIRE(error, tensor->rank == rank, CLATTN_INVALID_SHAPE, "%s: rank is %d, expected %d", name,
+                   (int)tensor->rank, (int)rank);
     for (int32_t i = 0; i < rank; ++i) {
         if (shape[i] == CLATTN_ANY_EXTENT)
-            CLATTN_REQUIRE(error, tensor->shape[i] >= 0, CLATTN_INVALID_SHAPE, "%s: dimension %d is %lld, expected 0 or more",
-                           name, (int)i, (long long)tensor->shape[i]);
+            CLATTN_REQUIRE(error, tensor->shape[i] >= 0, CLATTN_INVALID_SHAPE,
+                           "%s: dimension %d is %lld, expected 0 or more", name, (int)i, (long long)tensor->shape[i]);
         else
             CLATTN_REQUIRE(error, tensor->shape[i] == shape[i], CLATTN_INVALID_SHAPE,
                            "%s: dimension %d is %lld, expected %lld", name, (int)i, (long long)tensor->shape[i],
@@ -70,16 +72,18 @@ static clattn_status check_shape(clattn_error *error, const clattn_tensor *tenso
 }
 
 /* The buffer must be one of this context and hold all of the tensor. */
-static clattn_status check_buffer(clattn_context *ctx, const clattn_tensor *tensor, const char *name, uint64_t num_bytes)
+static clattn_status check_buffer(clattn_context *ctx, const clattn_tensor *tensor, const char *name,
+                                  uint64_t num_bytes)
 {
     cl_context owner = NULL;
     size_t size = 0;
     cl_int result = clGetMemObjectInfo(tensor->buffer, CL_MEM_CONTEXT, sizeof owner, &owner, NULL);
     if (result == CL_SUCCESS)
         result = clGetMemObjectInfo(tensor->buffer, CL_MEM_SIZE, sizeof size, &size, NULL);
-    CLATTN_REQUIRE(&ctx->error, result == CL_SUCCESS, CLATTN_INVALID_ARGUMENT, "%s: its buffer is not a memory object (%s)", name,
-                   clattn_cl_error_name(result));
-    CLATTN_REQUIRE(&ctx->error, owner == ctx->cl, CLATTN_INVALID_ARGUMENT, "%s: its buffer belongs to another cl_context", name);
+    CLATTN_REQUIRE(&ctx->error, result == CL_SUCCESS, CLATTN_INVALID_ARGUMENT,
+                   "%s: its buffer is not a memory object (%s)", name, clattn_cl_error_name(result));
+    CLATTN_REQUIRE(&ctx->error, owner == ctx->cl, CLATTN_INVALID_ARGUMENT,
+                   "%s: its buffer belongs to another cl_context", name);
     CLATTN_REQUIRE(&ctx->error, num_bytes <= size, CLATTN_BUFFER_TOO_SMALL,
                    "%s: the tensor ends at byte %llu of a buffer of %llu bytes", name, (unsigned long long)num_bytes,
                    (unsigned long long)size);
@@ -110,8 +114,8 @@ clattn_status clattn_bind_tensor(clattn_context *ctx, const clattn_tensor *tenso
     return CLATTN_OK;
 }
 
-clattn_status clattn_bind_typed_tensor(clattn_context *ctx, const clattn_tensor *tensor, const char *name, clattn_dtype dtype,
-                                       int32_t rank, const int64_t *shape, clattn_view *view)
+clattn_status clattn_bind_typed_tensor(clattn_context *ctx, const clattn_tensor *tensor, const char *name,
+                                       clattn_dtype dtype, int32_t rank, const int64_t *shape, clattn_view *view)
 {
     CLATTN_REQUIRE(&ctx->error, tensor->buffer == NULL || tensor->dtype == dtype, CLATTN_INVALID_DTYPE,
                    "%s: dtype is %s, expected %s", name, clattn_dtype_name(tensor->dtype), clattn_dtype_name(dtype));

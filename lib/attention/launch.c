@@ -76,7 +76,8 @@ static size_t merge_work_group_size(const clattn_context *ctx, clattn_family fam
 {
     if (family == CLATTN_FAMILY_VECTOR)
         return 1;
-    return ctx->facts.max_work_group_size < MERGE_WORK_GROUP_SIZE ? ctx->facts.max_work_group_size : MERGE_WORK_GROUP_SIZE;
+    return ctx->facts.max_work_group_size < MERGE_WORK_GROUP_SIZE ? ctx->facts.max_work_group_size
+                                                                  : MERGE_WORK_GROUP_SIZE;
 }
 
 static kernel_args make_args(const clattn_problem *problem, const clattn_plan *plan)
@@ -126,8 +127,8 @@ static cl_int set_buffers(cl_kernel kernel, cl_uint *argument, const cl_mem *buf
     return CL_SUCCESS;
 }
 
-static clattn_status enqueue(clattn_context *ctx, const kernel_launch *launch, const cl_mem *buffers, int num_buffers, kernel_args *args,
-                             const clattn_sync *sync)
+static clattn_status enqueue(clattn_context *ctx, const kernel_launch *launch, const cl_mem *buffers, int num_buffers,
+                             kernel_args *args, const clattn_sync *sync)
 {
     cl_uint argument = 0;
     args->items_at = launch->items_at;
@@ -144,8 +145,8 @@ static clattn_status enqueue(clattn_context *ctx, const kernel_launch *launch, c
 }
 
 /* The kernels that have something to do, built: at most one per phase and the merge behind them. */
-static clattn_status prepare(clattn_context *ctx, const clattn_problem *problem, const clattn_plan *plan, kernel_launch *launches,
-                             int *num_launches)
+static clattn_status prepare(clattn_context *ctx, const clattn_problem *problem, const clattn_plan *plan,
+                             kernel_launch *launches, int *num_launches)
 {
     *num_launches = 0;
     for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
@@ -180,9 +181,11 @@ clattn_status clattn_attention_launch(clattn_context *ctx, const clattn_problem 
     if (num_launches == 0)
         return clattn_sync_nothing(ctx, sync);
 
-    const cl_mem attention[] = {buffers->q,        buffers->k,          buffers->v,         buffers->out, buffers->lse, buffers->sinks,
+    const cl_mem attention[] = {buffers->q,        buffers->k,          buffers->v,
+                                buffers->out,      buffers->lse,        buffers->sinks,
                                 plan->partial_acc, plan->partial_state, plan->metadata.buffer};
-    const cl_mem merge[] = {buffers->out, buffers->lse, buffers->sinks, plan->partial_acc, plan->partial_state, plan->metadata.buffer};
+    const cl_mem merge[] = {buffers->out,      buffers->lse,        buffers->sinks,
+                            plan->partial_acc, plan->partial_state, plan->metadata.buffer};
     kernel_args args = make_args(problem, plan);
     for (int i = 0; i < num_launches; ++i) {
         /* The queue is in-order: the first command waits for the list, the last one's event speaks for all. */

@@ -180,7 +180,8 @@ static void compose(const clattn_plan_params *params, const plan_draft *draft, i
     clattn_merge_item *merge_items = (clattn_merge_item *)(ints + draft->sections.merge_items);
     clattn_schedule_fill(&draft->schedule, &draft->counts, items, merge_items, scratch);
     if (params->slot_mapping != NULL && params->total_tokens > 0)
-        memcpy(ints + draft->sections.slots, params->slot_mapping, (size_t)params->total_tokens * sizeof *params->slot_mapping);
+        memcpy(ints + draft->sections.slots, params->slot_mapping,
+               (size_t)params->total_tokens * sizeof *params->slot_mapping);
 }
 
 /*
@@ -199,7 +200,7 @@ static clattn_status stage(clattn_plan *plan, const clattn_plan_params *params, 
     CLATTN_TRY(check_sizes(ctx, draft));
 
     const int64_t most_items = draft->counts.num_items[0] > draft->counts.num_items[1] ? draft->counts.num_items[0]
-                                                                                     : draft->counts.num_items[1];
+                                                                                       : draft->counts.num_items[1];
     const int64_t scratch_at = clattn_ceil_div(draft->sections.num_ints, RECORD_INTS) * RECORD_INTS;
     const uint64_t num_ints = (uint64_t)(scratch_at + most_items * RECORD_INTS);
     CLATTN_TRY(clattn_upload_begin(ctx, &plan->metadata, num_ints * sizeof(int32_t), &memory));
@@ -223,10 +224,12 @@ clattn_status clattn_plan_update(clattn_plan *plan, const clattn_plan_params *pa
     CLATTN_TRY(stage(plan, params, &draft));
 
     const int64_t state_bytes = draft.counts.num_partial_rows * draft.shape.num_kv_heads * (int64_t)sizeof(cl_float2);
-    const int64_t acc_bytes = draft.counts.num_partial_rows * draft.shape.num_kv_heads * draft.shape.head_dim * (int64_t)sizeof(cl_float);
+    const int64_t acc_bytes =
+        draft.counts.num_partial_rows * draft.shape.num_kv_heads * draft.shape.head_dim * (int64_t)sizeof(cl_float);
     cl_mem partial_state = NULL;
     cl_mem partial_acc = NULL;
-    clattn_status status = grow_buffer(ctx, plan->partial_state, plan->partial_state_bytes, state_bytes, &partial_state);
+    clattn_status status =
+        grow_buffer(ctx, plan->partial_state, plan->partial_state_bytes, state_bytes, &partial_state);
     if (status == CLATTN_OK)
         status = grow_buffer(ctx, plan->partial_acc, plan->partial_acc_bytes, acc_bytes, &partial_acc);
     if (status == CLATTN_OK)
@@ -309,7 +312,8 @@ int64_t clattn_plan_num_groups(const clattn_plan *plan, clattn_phase phase)
     return plan->counts.num_items[phase] * (plan->shape.num_kv_heads / plan->row.tiles[phase].heads);
 }
 
-bool clattn_plan_slot_mapping(const clattn_plan *plan, cl_mem *buffer, uint64_t *offset, int32_t *total_tokens, int64_t *num_slots)
+bool clattn_plan_slot_mapping(const clattn_plan *plan, cl_mem *buffer, uint64_t *offset, int32_t *total_tokens,
+                              int64_t *num_slots)
 {
     if (!plan->has_slots)
         return false;

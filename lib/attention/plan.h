@@ -36,11 +36,11 @@ struct clattn_plan {
     clattn_plan_sections sections;
     int32_t num_seqs;
     bool has_slots;
-    clattn_upload metadata;   /* sections of int32, see clattn_plan_sections */
-    int32_t *slot_scratch;    /* of clattn_slots_check() */
+    clattn_upload metadata; /* sections of int32, see clattn_plan_sections */
+    int32_t *slot_scratch;  /* of clattn_slots_check() */
     uint64_t slot_scratch_entries;
-    cl_mem partial_acc;        /* [num_partial_rows, Hkv, head_dim] float32 */
-    cl_mem partial_state;      /* [num_partial_rows, Hkv] float2: largest score (log2), sum */
+    cl_mem partial_acc;   /* [num_partial_rows, Hkv, head_dim] float32 */
+    cl_mem partial_state; /* [num_partial_rows, Hkv] float2: largest score (log2), sum */
     int64_t partial_acc_bytes;
     int64_t partial_state_bytes;
 };
@@ -49,6 +49,7 @@ struct clattn_plan {
 int64_t clattn_plan_num_groups(const clattn_plan *plan, clattn_phase phase);
 
 /* The slot mapping that the plan was made with; false = none. `offset` counts int64 elements. */
-bool clattn_plan_slot_mapping(const clattn_plan *plan, cl_mem *buffer, uint64_t *offset, int32_t *total_tokens, int64_t *num_slots);
+bool clattn_plan_slot_mapping(const clattn_plan *plan, cl_mem *buffer, uint64_t *offset, int32_t *total_tokens,
+                              int64_t *num_slots);
 
 #endif

@@ -13,15 +13,16 @@
 
 clattn_status clattn_check_head_dim(int32_t head_dim, clattn_error *error)
 {
-    CLATTN_REQUIRE(error, head_dim >= SMALLEST_HEAD_DIM && head_dim <= LARGEST_HEAD_DIM && head_dim % 8 == 0, CLATTN_UNSUPPORTED,
-                   "head_dim is %d, supported are the multiples of 8 from %d to %d", (int)head_dim, SMALLEST_HEAD_DIM,
-                   LARGEST_HEAD_DIM);
+    CLATTN_REQUIRE(error, head_dim >= SMALLEST_HEAD_DIM && head_dim <= LARGEST_HEAD_DIM && head_dim % 8 == 0,
+                   CLATTN_UNSUPPORTED, "head_dim is %d, supported are the multiples of 8 from %d to %d", (int)head_dim,
+                   SMALLEST_HEAD_DIM, LARGEST_HEAD_DIM);
     return CLATTN_OK;
 }
 
 clattn_status clattn_check_heads(int32_t num_q_heads, int32_t num_kv_heads, clattn_error *error)
 {
-    CLATTN_REQUIRE(error, num_q_heads >= 1, CLATTN_INVALID_ARGUMENT, "num_q_heads is %d, expected 1 or more", (int)num_q_heads);
+    CLATTN_REQUIRE(error, num_q_heads >= 1, CLATTN_INVALID_ARGUMENT, "num_q_heads is %d, expected 1 or more",
+                   (int)num_q_heads);
     CLATTN_REQUIRE(error, num_kv_heads >= 1, CLATTN_INVALID_ARGUMENT, "num_kv_heads is %d, expected 1 or more",
                    (int)num_kv_heads);
     CLATTN_REQUIRE(error, num_q_heads % num_kv_heads == 0, CLATTN_INVALID_ARGUMENT,
@@ -29,11 +30,11 @@ clattn_status clattn_check_heads(int32_t num_q_heads, int32_t num_kv_heads, clat
     return CLATTN_OK;
 }
 
-clattn_status clattn_problem_set_options(clattn_problem *problem, float softmax_scale, float logits_soft_cap, float mask_value,
-                                         clattn_error *error)
+clattn_status clattn_problem_set_options(clattn_problem *problem, float softmax_scale, float logits_soft_cap,
+                                         float mask_value, clattn_error *error)
 {
-    CLATTN_REQUIRE(error, isfinite(softmax_scale), CLATTN_INVALID_ARGUMENT, "softmax_scale is %g, expected a finite number",
-                   (double)softmax_scale);
+    CLATTN_REQUIRE(error, isfinite(softmax_scale), CLATTN_INVALID_ARGUMENT,
+                   "softmax_scale is %g, expected a finite number", (double)softmax_scale);
     CLATTN_REQUIRE(error, isfinite(logits_soft_cap) && logits_soft_cap >= 0.0f, CLATTN_INVALID_ARGUMENT,
                    "logits_soft_cap is %g, expected a finite number of 0 or more", (double)logits_soft_cap);
     CLATTN_REQUIRE(error, isfinite(mask_value) && (mask_value == 0.0f || mask_value <= LARGEST_MASK_VALUE),
@@ -90,7 +91,8 @@ static clattn_status check_extents(const clattn_view *key, const layout_axes *ax
                    "page_size is %lld, expected 1..2^31-1", (long long)key->shape[axes->slot]);
     CLATTN_REQUIRE(error, key->shape[axes->head] >= 1 && key->shape[axes->head] <= INT32_MAX, CLATTN_INVALID_SHAPE,
                    "the pages hold %lld heads, expected 1..2^31-1", (long long)key->shape[axes->head]);
-    CLATTN_REQUIRE(error, key->shape[3] <= INT32_MAX, CLATTN_INVALID_SHAPE, "head_dim is %lld", (long long)key->shape[3]);
+    CLATTN_REQUIRE(error, key->shape[3] <= INT32_MAX, CLATTN_INVALID_SHAPE, "head_dim is %lld",
+                   (long long)key->shape[3]);
     return CLATTN_OK;
 }
 

@@ -19,7 +19,8 @@ typedef struct clattn_rows {
     uint64_t head_stride;
 } clattn_rows;
 
-/* Element address of a page's slot and kv head: offset + page * page_stride + slot * slot_stride + head * head_stride. */
+/* Element address of a page's slot and kv head: offset + page * page_stride + slot * slot_stride + head * head_stride.
+ */
 typedef struct clattn_pages_address {
     uint64_t offset;
     uint64_t page_stride;
@@ -61,8 +62,8 @@ clattn_status clattn_check_head_dim(int32_t head_dim, clattn_error *error);
 clattn_status clattn_check_heads(int32_t num_q_heads, int32_t num_kv_heads, clattn_error *error);
 
 /* Scale, cap and mask value as the caller gave them: resolves zeros, refuses what is not a number or out of range. */
-clattn_status clattn_problem_set_options(clattn_problem *problem, float softmax_scale, float logits_soft_cap, float mask_value,
-                                         clattn_error *error);
+clattn_status clattn_problem_set_options(clattn_problem *problem, float softmax_scale, float logits_soft_cap,
+                                         float mask_value, clattn_error *error);
 
 /* Causal, with a window of W keys (the query's own included), 0 = unlimited. */
 clattn_status clattn_problem_set_causal_window(clattn_problem *problem, int32_t sliding_window, clattn_error *error);

@@ -22,7 +22,8 @@ static clattn_status bind_separate_pages(clattn_context *ctx, const ragged_param
     clattn_view key;
     clattn_view value;
     CLATTN_REQUIRE(&ctx->error, params->kv_layout > CLATTN_KV_COMBINED && params->kv_layout < CLATTN_NUM_KV_LAYOUTS,
-                   CLATTN_INVALID_ARGUMENT, "kv_layout is %s, expected nhd, hnd or heads_first with key_pages and value_pages",
+                   CLATTN_INVALID_ARGUMENT,
+                   "kv_layout is %s, expected nhd, hnd or heads_first with key_pages and value_pages",
                    clattn_kv_layout_name(params->kv_layout));
     CLATTN_TRY(clattn_bind_tensor(ctx, &params->key_pages, "key_pages", 4, any, &key));
     CLATTN_TRY(clattn_bind_tensor(ctx, &params->value_pages, "value_pages", 4, key.shape, &value));
@@ -53,7 +54,8 @@ static clattn_status bind_pages(clattn_context *ctx, const ragged_params *params
     return clattn_problem_set_kv(problem, CLATTN_KV_COMBINED, &pages, NULL, &ctx->error);
 }
 
-static clattn_status bind_queries(clattn_context *ctx, const ragged_params *params, clattn_problem *problem, clattn_view *queries)
+static clattn_status bind_queries(clattn_context *ctx, const ragged_params *params, clattn_problem *problem,
+                                  clattn_view *queries)
 {
     const int64_t any[3] = {CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT};
     CLATTN_TRY(clattn_bind_tensor(ctx, &params->queries, "queries", 3, any, queries));
@@ -87,7 +89,8 @@ static clattn_status bind_results(clattn_context *ctx, const ragged_params *para
     }
     problem->has_sinks = params->softmax_aux.buffer != NULL;
     if (problem->has_sinks) {
-        CLATTN_TRY(clattn_bind_typed_tensor(ctx, &params->softmax_aux, "softmax_aux", CLATTN_FLOAT32, 1, out_shape + 1, &view));
+        CLATTN_TRY(clattn_bind_typed_tensor(ctx, &params->softmax_aux, "softmax_aux", CLATTN_FLOAT32, 1, out_shape + 1,
+                                            &view));
         problem->sinks_offset = view.offset;
         buffers->sinks = params->softmax_aux.buffer;
     } else {
@@ -97,7 +100,8 @@ static clattn_status bind_results(clattn_context *ctx, const ragged_params *para
 }
 
 /* Tensors and options, in the order of the fields. */
-static clattn_status bind(clattn_context *ctx, const ragged_params *params, clattn_problem *problem, clattn_attention_buffers *buffers)
+static clattn_status bind(clattn_context *ctx, const ragged_params *params, clattn_problem *problem,
+                          clattn_attention_buffers *buffers)
 {
     clattn_view queries;
     CLATTN_TRY(bind_queries(ctx, params, problem, &queries));
@@ -109,9 +113,11 @@ static clattn_status bind(clattn_context *ctx, const ragged_params *params, clat
     CLATTN_TRY(clattn_check_head_dim(problem->head_dim, &ctx->error));
     CLATTN_TRY(clattn_check_heads(problem->num_q_heads, problem->num_kv_heads, &ctx->error));
     CLATTN_TRY(bind_results(ctx, params, problem, buffers));
-    CLATTN_TRY(clattn_problem_set_options(problem, params->softmax_scale, params->logits_soft_cap, params->mask_value, &ctx->error));
+    CLATTN_TRY(clattn_problem_set_options(problem, params->softmax_scale, params->logits_soft_cap, params->mask_value,
+                                          &ctx->error));
     CLATTN_TRY(clattn_problem_set_causal_window(problem, params->sliding_window, &ctx->error));
-    CLATTN_REQUIRE(&ctx->error, params->compute_dtype == CLATTN_DTYPE_DEFAULT || params->compute_dtype == CLATTN_FLOAT32,
+    CLATTN_REQUIRE(&ctx->error,
+                   params->compute_dtype == CLATTN_DTYPE_DEFAULT || params->compute_dtype == CLATTN_FLOAT32,
                    CLATTN_UNSUPPORTED, "compute_dtype is %s, but every family multiplies in float32",
                    clattn_dtype_name(params->compute_dtype));
     return CLATTN_OK;
@@ -119,8 +125,8 @@ static clattn_status bind(clattn_context *ctx, const ragged_params *params, clat
 
 static clattn_status require_equal(clattn_context *ctx, const char *name, int64_t planned, int64_t given)
 {
-    CLATTN_REQUIRE(&ctx->error, planned == given, CLATTN_PLAN_MISMATCH, "the plan was made for %s %lld, the call has %lld", name,
-                   (long long)planned, (long long)given);
+    CLATTN_REQUIRE(&ctx->error, planned == given, CLATTN_PLAN_MISMATCH,
+                   "the plan was made for %s %lld, the call has %lld", name, (long long)planned, (long long)given);
     return CLATTN_OK;
 }
 
@@ -142,7 +148,8 @@ static clattn_status check_plan(clattn_context *ctx, const ragged_params *params
     CLATTN_TRY(require_equal(ctx, "a window reaching back", plan->shape.window_left, problem->window_left));
     CLATTN_TRY(require_equal(ctx, "token-major pages", plan->shape.token_major, problem->token_major));
     CLATTN_REQUIRE(&ctx->error, plan->shape.num_pages <= problem->num_pages, CLATTN_PLAN_MISMATCH,
-                   "the plan was made for %d pages, the call has %d", (int)plan->shape.num_pages, (int)problem->num_pages);
+                   "the plan was made for %d pages, the call has %d", (int)plan->shape.num_pages,
+                   (int)problem->num_pages);
     return CLATTN_OK;
 }
 
@@ -187,5 +194,6 @@ clattn_status clattn_ragged_page_attention(clattn_context *ctx, const ragged_par
         CLATTN_TRY(check_plan(ctx, params, &problem));
     else
         CLATTN_TRY(plan_call(ctx, params, &problem));
-    return clattn_attention_launch(ctx, &problem, params->plan != NULL ? params->plan : ctx->call_plan, &buffers, &sync);
+    return clattn_attention_launch(ctx, &problem, params->plan != NULL ? params->plan : ctx->call_plan, &buffers,
+                                   &sync);
 }

@@ -2,9 +2,9 @@
 /*
  * Work items over a ragged batch; see schedule.h.
  *
- * Packing the heads of a group into the rows of a tile, and splitting KV with a merge behind it, follow FlashAttention's
- * pack_gqa and flash-decoding; choosing a chunk so that the items fill the device follows FlashInfer's plan
- * (arXiv 2501.01005, section 3.3).
+ * Packing the heads of a group into the rows of a tile, and splitting KV with a merge behind it, follow
+ * FlashAttention's pack_gqa and flash-decoding; choosing a chunk so that the items fill the device follows FlashInfer's
+ * plan (arXiv 2501.01005, section 3.3).
  */
 #include "attention/schedule.h"
 
@@ -22,11 +22,10 @@ typedef struct row_tile {
     int32_t num_rows;
     int32_t kv_begin;
     int32_t kv_end;
-    int32_t num_blocks;       /* of block_kv keys */
-    int32_t num_splits;       /* >= 1 */
+    int32_t num_blocks; /* of block_kv keys */
+    int32_t num_splits; /* >= 1 */
     int32_t blocks_per_split;
 } row_tile;
-
 
 static int32_t max_int32(int32_t a, int32_t b)
 {
@@ -82,7 +81,8 @@ static void set_splits(const clattn_schedule_params *params, const clattn_schedu
     else if (params->batch_invariant)
         wanted = clattn_ceil_div(num_keys, CLATTN_INVARIANT_SPLIT_TOKENS);
     else if (counts->chunk_blocks[tile->phase] > 0)
-        wanted = ((int64_t)tile->num_blocks + counts->chunk_blocks[tile->phase] / 2) / counts->chunk_blocks[tile->phase];
+        wanted =
+            ((int64_t)tile->num_blocks + counts->chunk_blocks[tile->phase] / 2) / counts->chunk_blocks[tile->phase];
     if (wanted < 1)
         wanted = 1;
     tile->blocks_per_split = (int32_t)clattn_ceil_div(tile->num_blocks, wanted);
@@ -92,7 +92,8 @@ static void set_splits(const clattn_schedule_params *params, const clattn_schedu
 /* Calls visit() with every tile of the batch, in order. */
 typedef void (*tile_visitor)(void *state, int32_t sequence, const row_tile *tile);
 
-static void visit_tiles(const clattn_schedule_params *params, const clattn_schedule_counts *counts, tile_visitor visit, void *state)
+static void visit_tiles(const clattn_schedule_params *params, const clattn_schedule_counts *counts, tile_visitor visit,
+                        void *state)
 {
     for (int32_t s = 0; s < params->num_seqs; ++s) {
         const clattn_span *span = &params->spans[s];
@@ -185,7 +186,8 @@ void clattn_schedule_bound(const clattn_schedule_params *params, int32_t max_con
         if (extra < 0)
             extra = 0;
         bound->num_items[phase] = num_tiles + extra;
-        all_splits = all_splits > 2 * extra ? all_splits : 2 * extra; /* extra + 1 <= 2 * extra items of each split tile */
+        all_splits =
+            all_splits > 2 * extra ? all_splits : 2 * extra; /* extra + 1 <= 2 * extra items of each split tile */
         bound->max_splits = max_int32(bound->max_splits, (int32_t)(extra + 1 < INT32_MAX ? extra + 1 : INT32_MAX));
         bound->num_partial_rows += 2 * extra * tile->block_q;
     }
@@ -275,7 +277,8 @@ static void sort_heavy_first(clattn_work_item *items, int64_t num_items, clattn_
 }
 
 void clattn_schedule_fill(const clattn_schedule_params *params, const clattn_schedule_counts *counts,
-                          clattn_work_item *items[CLATTN_NUM_PHASES], clattn_merge_item *merge_items, clattn_work_item *scratch)
+                          clattn_work_item *items[CLATTN_NUM_PHASES], clattn_merge_item *merge_items,
+                          clattn_work_item *scratch)
 {
     fill_state fill = {.params = params, .merge_items = merge_items};
     for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase)

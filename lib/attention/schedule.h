@@ -61,7 +61,8 @@ typedef struct clattn_schedule_counts {
 void clattn_schedule_measure(const clattn_schedule_params *params, clattn_schedule_counts *counts);
 
 /* An upper bound of the counts from shapes alone: any batch of these totals, none longer than max_context_len. */
-void clattn_schedule_bound(const clattn_schedule_params *params, int32_t max_context_len, clattn_schedule_counts *bound);
+void clattn_schedule_bound(const clattn_schedule_params *params, int32_t max_context_len,
+                           clattn_schedule_counts *bound);
 
 /*
  * Writes the items of each phase (heavy first) and the merge items. `scratch` has room for the larger of the two item

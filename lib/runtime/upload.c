@@ -51,8 +51,8 @@ clattn_status clattn_upload_commit(clattn_context *ctx, clattn_upload *upload, u
         CLATTN_TRY(clattn_context_check_cl(ctx, result, "clCreateBuffer"));
     }
     clattn_staging *staging = &upload->staging[upload->next];
-    const cl_int result = clEnqueueWriteBuffer(ctx->queue, buffer, CL_FALSE, 0, (size_t)num_bytes, staging->memory, 0, NULL,
-                                               &staging->written);
+    const cl_int result = clEnqueueWriteBuffer(ctx->queue, buffer, CL_FALSE, 0, (size_t)num_bytes, staging->memory, 0,
+                                               NULL, &staging->written);
     if (result != CL_SUCCESS) {
         staging->written = NULL;
         if (buffer != upload->buffer)

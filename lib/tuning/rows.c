@@ -41,7 +41,7 @@ static void vector_row(const clattn_device_facts *facts, const clattn_tile_reque
         (clattn_tile){.block_q = 128, .block_kv = 48, .work_group_size = 1, .heads = 1, .lanes = lanes};
     clattn_tile *decode = &row->tiles[CLATTN_PHASE_DECODE];
     *decode = (clattn_tile){.block_q = power_of_two_above(request->group_size, 8),
-                            .block_kv = 32,
+                            .block_kv = 16, /* more keys, more pages at once: the reads get slower */
                             .work_group_size = 1,
                             .heads = 1,
                             .lanes = whole_vectors ? lanes : 8};
@@ -56,7 +56,9 @@ static void simt_row(const clattn_device_facts *facts, const clattn_tile_request
 {
     const int32_t largest_group = largest_power_of_two_within((int64_t)facts->max_work_group_size);
     clattn_tile *prefill = &row->tiles[CLATTN_PHASE_PREFILL];
-    *prefill = (clattn_tile){.block_q = request->head_dim <= 64 ? 64 : request->head_dim <= 128 ? 32 : 16,
+    *prefill = (clattn_tile){.block_q = request->head_dim <= 64    ? 64
+                                        : request->head_dim <= 128 ? 32
+                                                                   : 16,
                              .block_kv = 32,
                              .work_group_size = largest_group < 128 ? largest_group : 128,
                              .heads = 1,

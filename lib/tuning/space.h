@@ -13,11 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef enum clattn_phase {
-    CLATTN_PHASE_DECODE,
-    CLATTN_PHASE_PREFILL,
-    CLATTN_NUM_PHASES
-} clattn_phase;
+typedef enum clattn_phase { CLATTN_PHASE_DECODE, CLATTN_PHASE_PREFILL, CLATTN_NUM_PHASES } clattn_phase;
 
 /* What a tile is chosen for. */
 typedef struct clattn_tile_request {
@@ -42,9 +38,9 @@ typedef struct clattn_row {
     clattn_family family;
     clattn_tile tiles[CLATTN_NUM_PHASES];
     size_t local_argument_bytes[CLATTN_NUM_PHASES]; /* local memory that the host passes (vector family), else 0 */
-    int32_t decode_max_rows;  /* a sequence with more packed rows is prefilled */
-    int32_t target_groups;    /* work-groups that keep the device busy */
-    int32_t min_split_tokens; /* no shorter KV partition unless asked for */
+    int32_t decode_max_rows;                        /* a sequence with more packed rows is prefilled */
+    int32_t target_groups;                          /* work-groups that keep the device busy */
+    int32_t min_split_tokens;                       /* no shorter KV partition unless asked for */
 } clattn_row;
 
 /* The family that a device's facts speak for. */
@@ -54,14 +50,16 @@ clattn_family clattn_family_of(const clattn_device_facts *facts);
 int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile);
 
 /* Whether the device can run a tile; if not, the reason. */
-clattn_status clattn_tile_check(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_phase phase,
-                                const clattn_tile *tile, int64_t local_memory_limit_bytes, clattn_error *error);
+clattn_status clattn_tile_check(const clattn_device_facts *facts, const clattn_tile_request *request,
+                                clattn_phase phase, const clattn_tile *tile, int64_t local_memory_limit_bytes,
+                                clattn_error *error);
 
 /*
  * The row for a request: the default one with the override's fields in place. Refuses an override that contradicts
  * itself or that the device cannot run, and a device on which not even the default fits.
  */
-clattn_status clattn_tuning_resolve(const clattn_device_facts *facts, const clattn_tile_request *request, int32_t page_size,
-                                    const clattn_tuning *tuning, clattn_row *row, clattn_error *error);
+clattn_status clattn_tuning_resolve(const clattn_device_facts *facts, const clattn_tile_request *request,
+                                    int32_t page_size, const clattn_tuning *tuning, clattn_row *row,
+                                    clattn_error *error);
 
 #endif

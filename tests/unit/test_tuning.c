@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tiles against the facts of faked devices: what the default rows promise on every one of them, and each field of the
+ * override. Their numbers are free to change; that every kernel can run them is not.
+ */
+#include "tuning/space.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
+#define KIB UINT64_C(1024)
+
+static clattn_device_facts fake_cpu(uint64_t local_memory_bytes, uint32_t lanes)
+{
+    return (clattn_device_facts){
+        .type = CLATTN_DEVICE_CPU,
+        .num_compute_units = 16,
+        .max_work_group_size = 4096,
+        .preferred_multiple = 8,
+        .float_vector_width = lanes,
+        .local_memory_bytes = local_memory_bytes,
+    };
+}
+
+static clattn_device_facts fake_gpu(uint64_t local_memory_bytes, uint32_t max_work_group_size, uint32_t multiple)
+{
+    return (clattn_device_facts){
+        .type = CLATTN_DEVICE_GPU,
+        .num_compute_units = 80,
+        .max_work_group_size = max_work_group_size,
+        .preferred_multiple = multiple,
+        .float_vector_width = 1,
+        .local_memory_bytes = local_memory_bytes,
+    };
+}
+
+/* The device that the single cases are tried on. */
+static clattn_device_facts plain_gpu(void)
+{
+    return fake_gpu(48 * KIB, 1024, 32);
+}
+
+static clattn_tile_request plain_request(clattn_family family)
+{
+    return (clattn_tile_request){
+        .family = family, .head_dim = 64, .head_dim_v = 64, .group_size = 4, .num_kv_heads = 8, .token_major = true};
+}
+
+/* Calls visit with every head_dim, group size, number of kv heads and order of tokens. */
+static void for_every_request(const clattn_device_facts *facts,
+                              void (*visit)(const clattn_device_facts *facts, const clattn_tile_request *request))
+{
+    static const int32_t group_sizes[] = {1, 2, 3, 4, 5, 7, 8, 16, 64};
+    static const int32_t kv_heads[] = {1, 2, 8, 32};
+    for (int32_t head_dim = 8; head_dim <= 256; head_dim += 8) {
+        for (int32_t i = 0; i < COUNT(group_sizes) * COUNT(kv_heads) * 2; i++) {
+            const clattn_tile_request request = {
+                .family = clattn_family_of(facts),
+                .head_dim = head_dim,
+                .head_dim_v = head_dim,
+                .group_size = group_sizes[i % COUNT(group_sizes)],
+                .num_kv_heads = kv_heads[i / COUNT(group_sizes) % COUNT(kv_heads)],
+                .token_major = i >= COUNT(group_sizes) * COUNT(kv_heads),
+            };
+            visit(facts, &request);
+        }
+    }
+}
+
+static void fail_request(const clattn_device_facts *facts, const clattn_tile_request *request, const char *what,
+                         const clattn_tile *tile)
+{
+    fail_msg("%s: family=%s local=%llu group=%u lanes=%u head_dim=%d group_size=%d kv_heads=%d token_major=%d "
+             "block_q=%d block_kv=%d work_group_size=%d heads=%d",
+             what, clattn_family_name(request->family), (unsigned long long)facts->local_memory_bytes,
+             facts->max_work_group_size, facts->float_vector_width, request->head_dim, request->group_size,
+             request->num_kv_heads, request->token_major, tile->block_q, tile->block_kv, tile->work_group_size,
+             tile->heads);
+}
+
+/* The #error lines of cl/vector and cl/simt. */
+static bool vector_kernel_builds(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile)
+{
+    const int32_t lanes = tile->lanes;
+    if (lanes != 4 && lanes != 8 && lanes != 16)
+        return false;
+    if (phase == CLATTN_PHASE_PREFILL)
+        return tile->block_q % (lanes * (lanes == 16 ? 4 : 2)) == 0 && request->head_dim % 8 == 0;
+    return request->head_dim % lanes == 0 && request->head_dim_v % lanes == 0 && tile->block_kv % lanes == 0;
+}
+
+static bool simt_kernel_builds(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile)
+{
+    const int32_t size = tile->work_group_size;
+    if (size % tile->block_q != 0)
+        return false;
+    if (phase == CLATTN_PHASE_PREFILL)
+        return size % 16 == 0 && tile->block_q % (size / 16) == 0 && tile->block_kv % 16 == 0;
+    return size % (request->head_dim >= 32 ? 8 : 2) == 0 && size >= request->head_dim_v / 4;
+}
+
+/* What the grids, the scheduler and the device ask of a row. */
+static void check_row(const clattn_device_facts *facts, const clattn_tile_request *request, const clattn_row *row)
+{
+    const bool vector = request->family == CLATTN_FAMILY_VECTOR;
+    assert_int_equal(row->family, request->family);
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; phase++) {
+        const clattn_tile *tile = &row->tiles[phase];
+        const int64_t local_bytes = clattn_tile_local_bytes(request, (clattn_phase)phase, tile);
+        clattn_error error = {.text = ""};
+        if (tile->block_q < 1 || tile->block_kv < 1 || tile->work_group_size < 1 || tile->heads < 1 ||
+            request->num_kv_heads % tile->heads != 0)
+            fail_request(facts, request, "no tile", tile);
+        if (vector ? tile->work_group_size != 1 || !vector_kernel_builds(request, (clattn_phase)phase, tile)
+                   : tile->heads != 1 || !simt_kernel_builds(request, (clattn_phase)phase, tile))
+            fail_request(facts, request, "the kernel does not build", tile);
+        if ((uint32_t)tile->work_group_size > facts->max_work_group_size)
+            fail_request(facts, request, "more work-items than the device has", tile);
+        if (local_bytes <= 0 || local_bytes > (int64_t)facts->local_memory_bytes)
+            fail_request(facts, request, "more local memory than the device has", tile);
+        if (!vector && (local_bytes > (int64_t)(32 * KIB) || tile->work_group_size > 256))
+            fail_request(facts, request, "more than 32 KiB or 256 work-items", tile);
+        if (clattn_tile_check(facts, request, (clattn_phase)phase, tile, 0, &error) != CLATTN_OK)
+            fail_request(facts, request, error.text, tile);
+        assert_int_equal(row->local_argument_bytes[phase], vector ? local_bytes : 0);
+    }
+    assert_true(row->decode_max_rows >= request->group_size); /* one token is decoded */
+    assert_true(row->target_groups >= 1);
+    assert_true(row->min_split_tokens >= 1);
+}
+
+static void require_row(const clattn_device_facts *facts, const clattn_tile_request *request)
+{
+    clattn_error error = {.text = ""};
+    clattn_row row;
+    memset(&row, 0x5a, sizeof row);
+    if (clattn_tuning_resolve(facts, request, 16, NULL, &row, &error) != CLATTN_OK)
+        fail_request(facts, request, error.text, &(clattn_tile){0});
+    check_row(facts, request, &row);
+}
+
+static void require_row_or_reason(const clattn_device_facts *facts, const clattn_tile_request *request)
+{
+    clattn_error error = {.text = ""};
+    clattn_row row, untouched;
+    memset(&row, 0x5a, sizeof row);
+    memset(&untouched, 0x5a, sizeof untouched);
+    const clattn_status status = clattn_tuning_resolve(facts, request, 16, NULL, &row, &error);
+    if (status == CLATTN_OK) {
+        check_row(facts, request, &row);
+        return;
+    }
+    assert_int_equal(status, CLATTN_INVALID_TUNING);
+    assert_true(strncmp(error.text, "tuning: ", 8) == 0 && strlen(error.text) > 30);
+    assert_memory_equal(&row, &untouched, sizeof row);
+}
+
+static void every_cpu_has_a_row(void **state)
+{
+    static const uint32_t lanes[] = {16, 8, 4, 1};
+    (void)state;
+    for (int32_t i = 0; i < COUNT(lanes); i++) {
+        const clattn_device_facts facts = fake_cpu(2048 * KIB, lanes[i]);
+        assert_int_equal(clattn_family_of(&facts), CLATTN_FAMILY_VECTOR);
+        for_every_request(&facts, require_row);
+    }
+    const clattn_device_facts least = fake_cpu(1024 * KIB, 16);
+    for_every_request(&least, require_row);
+    const clattn_device_facts simulator = fake_cpu(32 * KIB, 1);
+    assert_int_equal(clattn_family_of(&simulator), CLATTN_FAMILY_SIMT);
+    for_every_request(&simulator, require_row);
+}
+
+static void every_gpu_has_a_row_or_a_reason(void **state)
+{
+    static const uint64_t local_memory[] = {4, 16, 32, 48, 64};
+    static const uint32_t group_limits[] = {1, 24, 64, 128, 256, 1024};
+    static const uint32_t multiples[] = {1, 8, 32, 64};
+    (void)state;
+    for (int32_t i = 0; i < COUNT(local_memory) * COUNT(group_limits); i++) {
+        const uint64_t local_bytes = local_memory[i / COUNT(group_limits)] * KIB;
+        const uint32_t group_limit = group_limits[i % COUNT(group_limits)];
+        const bool promised = local_bytes >= 32 * KIB && group_limit >= 256;
+        for (int32_t k = 0; k < COUNT(multiples); k++) {
+            const clattn_device_facts facts = fake_gpu(local_bytes, group_limit, multiples[k]);
+            for_every_request(&facts, promised ? require_row : require_row_or_reason);
+        }
+    }
+}
+
+/* The family is a matter of facts; one that offers too little local memory for its tiles is refused with a reason. */
+static void vector_rows_on_a_gpu_are_refused_or_fit(void **state)
+{
+    const clattn_device_facts facts = fake_gpu(48 * KIB, 1024, 32);
+    clattn_tile_request request = plain_request(CLATTN_FAMILY_VECTOR);
+    (void)state;
+    for (request.head_dim = 8; request.head_dim <= 256; request.head_dim += 8) {
+        request.head_dim_v = request.head_dim;
+        require_row_or_reason(&facts, &request);
+    }
+}
+
+static void family_follows_the_facts(void **state)
+{
+    clattn_device_facts facts = fake_cpu(2048 * KIB, 16);
+    (void)state;
+    assert_int_equal(clattn_family_of(&facts), CLATTN_FAMILY_VECTOR);
+    facts.type = CLATTN_DEVICE_GPU;
+    assert_int_equal(clattn_family_of(&facts), CLATTN_FAMILY_SIMT);
+    facts.type = CLATTN_DEVICE_ACCELERATOR;
+    assert_int_equal(clattn_family_of(&facts), CLATTN_FAMILY_SIMT);
+    facts.type = CLATTN_DEVICE_OTHER;
+    assert_int_equal(clattn_family_of(&facts), CLATTN_FAMILY_SIMT);
+    facts = fake_cpu(1024 * KIB - 1, 16);
+    assert_int_equal(clattn_family_of(&facts), CLATTN_FAMILY_SIMT);
+    facts = fake_cpu(1024 * KIB, 16);
+    assert_int_equal(clattn_family_of(&facts), CLATTN_FAMILY_VECTOR);
+}
+
+static void a_family_that_does_not_exist_is_refused(void **state)
+{
+    const clattn_device_facts facts = plain_gpu();
+    static const clattn_family families[] = {CLATTN_FAMILY_DEFAULT, CLATTN_NUM_FAMILIES, (clattn_family)-1};
+    (void)state;
+    for (int32_t i = 0; i < COUNT(families); i++) {
+        const clattn_tile_request request = plain_request(families[i]);
+        clattn_error error = {.text = ""};
+        clattn_row row;
+        assert_int_equal(clattn_tuning_resolve(&facts, &request, 16, NULL, &row, &error), CLATTN_INVALID_TUNING);
+        assert_non_null(strstr(error.text, "family"));
+    }
+}
+
+/* Resolves an override for pages of 16 tokens on the plain GPU or CPU. */
+static clattn_status resolve(clattn_family family, const clattn_tuning *tuning, clattn_row *row, clattn_error *error)
+{
+    const clattn_device_facts facts = family == CLATTN_FAMILY_VECTOR ? fake_cpu(2048 * KIB, 16) : plain_gpu();
+    const clattn_tile_request request = plain_request(family);
+    *error = (clattn_error){.text = ""};
+    return clattn_tuning_resolve(&facts, &request, 16, tuning, row, error);
+}
+
+static clattn_row require_override(clattn_family family, const clattn_tuning *tuning)
+{
+    clattn_error error;
+    clattn_row row;
+    if (resolve(family, tuning, &row, &error) != CLATTN_OK)
+        fail_msg("%s: %s", clattn_family_name(family), error.text);
+    return row;
+}
+
+static void refuse_override(clattn_family family, const clattn_tuning *tuning, const char *words)
+{
+    clattn_error error;
+    clattn_row row, untouched;
+    memset(&row, 0x5a, sizeof row);
+    memset(&untouched, 0x5a, sizeof untouched);
+    const clattn_status status = resolve(family, tuning, &row, &error);
+    if (status != CLATTN_INVALID_TUNING || strstr(error.text, words) == NULL)
+        fail_msg("%s: status=%s sentence=\"%s\", expected \"%s\"", clattn_family_name(family),
+                 clattn_status_name(status), error.text, words);
+    assert_memory_equal(&row, &untouched, sizeof row);
+}
+
+/* The row of an override is the default but for the tile sides that `expected` has set. */
+static void require_only(clattn_family family, const clattn_tuning *tuning, const clattn_tile expected[2])
+{
+    const clattn_row plain = require_override(family, NULL);
+    const clattn_row row = require_override(family, tuning);
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; phase++) {
+        const clattn_tile *wanted = &expected[phase];
+        const clattn_tile *base = &plain.tiles[phase];
+        const clattn_tile *tile = &row.tiles[phase];
+        assert_int_equal(tile->block_q, wanted->block_q ? wanted->block_q : base->block_q);
+        assert_int_equal(tile->block_kv, wanted->block_kv ? wanted->block_kv : base->block_kv);
+        assert_int_equal(tile->work_group_size,
+                         wanted->work_group_size ? wanted->work_group_size : base->work_group_size);
+        assert_int_equal(tile->heads, base->heads);
+        assert_int_equal(tile->lanes, base->lanes);
+    }
+    assert_int_equal(row.decode_max_rows, plain.decode_max_rows);
+    assert_int_equal(row.target_groups, plain.target_groups);
+    assert_int_equal(row.min_split_tokens, plain.min_split_tokens);
+}
+
+static void every_field_is_taken_over(void **state)
+{
+    enum { D = CLATTN_PHASE_DECODE, P = CLATTN_PHASE_PREFILL };
+    static const struct {
+        clattn_family family;
+        clattn_tuning tuning;
+        clattn_tile expected[CLATTN_NUM_PHASES];
+    } cases[] = {
+        {CLATTN_FAMILY_SIMT,
+         {.block_q = 16, .work_group_size = 64},
+         {[D] = {.work_group_size = 64}, [P] = {.block_q = 16, .work_group_size = 64}}},
+        {CLATTN_FAMILY_SIMT, {.block_kv = 48}, {[D] = {.block_kv = 48}, [P] = {.block_kv = 48}}},
+        {CLATTN_FAMILY_SIMT,
+         {.num_queries_per_block = 8, .work_group_size = 256},
+         {[D] = {.work_group_size = 256}, [P] = {.block_q = 32, .work_group_size = 256}}},
+        {CLATTN_FAMILY_SIMT, {.num_kv_pages_per_block = 1}, {[D] = {.block_kv = 16}, [P] = {.block_kv = 16}}},
+        {CLATTN_FAMILY_SIMT,
+         {.num_warps = 2, .block_q = 32},
+         {[D] = {.work_group_size = 64}, [P] = {.block_q = 32, .work_group_size = 64}}},
+        {CLATTN_FAMILY_SIMT, {.num_stages = 1}, {{0}}},
+        {CLATTN_FAMILY_SIMT, {.local_memory_limit_bytes = INT64_MAX}, {{0}}},
+        {CLATTN_FAMILY_SIMT, {.family = CLATTN_FAMILY_SIMT}, {{0}}},
+        {CLATTN_FAMILY_VECTOR, {.block_q = 192}, {[P] = {.block_q = 192}}},
+        {CLATTN_FAMILY_VECTOR, {.block_kv = 80}, {[D] = {.block_kv = 80}, [P] = {.block_kv = 80}}},
+        {CLATTN_FAMILY_VECTOR, {.num_queries_per_block = 16}, {[P] = {.block_q = 64}}},
+        {CLATTN_FAMILY_VECTOR, {.num_kv_pages_per_block = 3}, {[D] = {.block_kv = 48}, [P] = {.block_kv = 48}}},
+        {CLATTN_FAMILY_VECTOR, {.work_group_size = 1}, {{0}}},
+    };
+    (void)state;
+    for (int32_t i = 0; i < COUNT(cases); i++)
+        require_only(cases[i].family, &cases[i].tuning, cases[i].expected);
+}
+
+static void both_units_of_one_side_are_refused(void **state)
+{
+    (void)state;
+    for (int family = CLATTN_FAMILY_VECTOR; family < CLATTN_NUM_FAMILIES; family++) {
+        refuse_override((clattn_family)family, &(clattn_tuning){.block_q = 64, .num_queries_per_block = 16},
+                        "block_q and num_queries_per_block are both given");
+        refuse_override((clattn_family)family, &(clattn_tuning){.block_kv = 32, .num_kv_pages_per_block = 2},
+                        "block_kv and num_kv_pages_per_block are both given");
+        refuse_override((clattn_family)family, &(clattn_tuning){.work_group_size = 64, .num_warps = 2},
+                        "work_group_size and num_warps are both given");
+    }
+}
+
+static void negative_fields_are_refused_by_name(void **state)
+{
+    const clattn_family simt = CLATTN_FAMILY_SIMT;
+    (void)state;
+    refuse_override(simt, &(clattn_tuning){.block_q = -1}, "block_q is -1");
+    refuse_override(simt, &(clattn_tuning){.block_kv = -16}, "block_kv is -16");
+    refuse_override(simt, &(clattn_tuning){.num_queries_per_block = -1}, "num_queries_per_block is -1");
+    refuse_override(simt, &(clattn_tuning){.num_kv_pages_per_block = INT32_MIN},
+                    "num_kv_pages_per_block is -2147483648");
+    refuse_override(simt, &(clattn_tuning){.work_group_size = -64}, "work_group_size is -64");
+    refuse_override(simt, &(clattn_tuning){.num_warps = -1}, "num_warps is -1");
+    refuse_override(simt, &(clattn_tuning){.num_stages = -1}, "num_stages is -1");
+    refuse_override(simt, &(clattn_tuning){.local_memory_limit_bytes = -1}, "local_memory_limit_bytes is -1");
+}
+
+static void deeper_pipelines_are_refused(void **state)
+{
+    (void)state;
+    refuse_override(CLATTN_FAMILY_SIMT, &(clattn_tuning){.num_stages = 2}, "num_stages is 2");
+    refuse_override(CLATTN_FAMILY_VECTOR, &(clattn_tuning){.num_stages = 3}, "num_stages is 3");
+}
+
+static void tiles_that_no_kernel_runs_are_refused(void **state)
+{
+    const clattn_family simt = CLATTN_FAMILY_SIMT;
+    const clattn_family vector = CLATTN_FAMILY_VECTOR;
+    (void)state;
+    refuse_override(vector, &(clattn_tuning){.block_q = 63}, "block_q is 63, expected a multiple of 64");
+    refuse_override(vector, &(clattn_tuning){.num_queries_per_block = 15}, "block_q is 60");
+    refuse_override(vector, &(clattn_tuning){.block_kv = 24}, "block_kv is 24, expected a multiple of 16");
+    refuse_override(vector, &(clattn_tuning){.work_group_size = 2}, "one work-item per work-group, not 2");
+    refuse_override(vector, &(clattn_tuning){.num_warps = 1}, "one work-item per work-group, not 8");
+    refuse_override(simt, &(clattn_tuning){.block_q = 24}, "block_q 24");
+    refuse_override(simt, &(clattn_tuning){.block_kv = 17}, "block_kv is 17, expected a multiple of 16");
+    refuse_override(simt, &(clattn_tuning){.block_q = 4, .work_group_size = 128}, "does not tile block_q 4");
+    refuse_override(simt, &(clattn_tuning){.block_q = 8, .work_group_size = 8}, "work_group_size");
+    refuse_override(simt, &(clattn_tuning){.work_group_size = 2048}, "work_group_size is 2048, the device allows 1024");
+    refuse_override(simt, &(clattn_tuning){.num_warps = 33}, "work_group_size is 1056, the device allows 1024");
+}
+
+/* The decode kernel needs a work-item for each four elements of a V row. */
+static void work_groups_narrower_than_a_row_are_refused(void **state)
+{
+    const clattn_device_facts facts = plain_gpu();
+    const clattn_tuning tuning = {.block_q = 16, .work_group_size = 32};
+    clattn_tile_request request = plain_request(CLATTN_FAMILY_SIMT);
+    clattn_error error = {.text = ""};
+    clattn_row row;
+    (void)state;
+    request.head_dim = request.head_dim_v = 128;
+    assert_int_equal(clattn_tuning_resolve(&facts, &request, 16, &tuning, &row, &error), CLATTN_OK);
+    request.head_dim = request.head_dim_v = 136;
+    assert_int_equal(clattn_tuning_resolve(&facts, &request, 16, &tuning, &row, &error), CLATTN_INVALID_TUNING);
+    assert_non_null(strstr(error.text, "work_group_size is 32, expected at least 34 for head_dim 136"));
+}
+
+/* Prefill asks for more; a decode tile by itself needs whole teams of work-items per key. */
+static void work_groups_of_broken_teams_are_refused(void **state)
+{
+    const clattn_device_facts facts = plain_gpu();
+    const clattn_tile_request request = plain_request(CLATTN_FAMILY_SIMT);
+    clattn_tile tile = {.block_q = 4, .block_kv = 7, .work_group_size = 40, .heads = 1, .lanes = 1};
+    clattn_error error = {.text = ""};
+    (void)state;
+    assert_int_equal(clattn_tile_check(&facts, &request, CLATTN_PHASE_DECODE, &tile, 0, &error), CLATTN_OK);
+    tile.work_group_size = 36;
+    assert_int_equal(clattn_tile_check(&facts, &request, CLATTN_PHASE_DECODE, &tile, 0, &error), CLATTN_INVALID_TUNING);
+    assert_non_null(strstr(error.text, "work_group_size is 36, expected a multiple of 8"));
+}
+
+static void sides_that_are_too_long_are_refused(void **state)
+{
+    const clattn_tile_request request = plain_request(CLATTN_FAMILY_VECTOR);
+    const clattn_device_facts facts = fake_cpu(UINT64_C(1) << 40, 16);
+    clattn_error error = {.text = ""};
+    clattn_tile tile = {.block_q = 1 << 14, .block_kv = 1 << 14, .work_group_size = 1, .heads = 1, .lanes = 16};
+    (void)state;
+    assert_int_equal(clattn_tile_check(&facts, &request, CLATTN_PHASE_PREFILL, &tile, 0, &error), CLATTN_OK);
+    refuse_override(CLATTN_FAMILY_VECTOR, &(clattn_tuning){.block_q = (1 << 14) + 64}, "block_q is 16448");
+    refuse_override(CLATTN_FAMILY_VECTOR, &(clattn_tuning){.block_kv = INT32_MAX}, "block_kv is 2147483647");
+    tile.block_kv = 0;
+    assert_int_equal(clattn_tile_check(&facts, &request, CLATTN_PHASE_PREFILL, &tile, 0, &error),
+                     CLATTN_INVALID_TUNING);
+}
+
+static void products_that_overflow_are_refused(void **state)
+{
+    const clattn_device_facts facts = plain_gpu();
+    const clattn_tile_request request = plain_request(CLATTN_FAMILY_SIMT);
+    clattn_tuning tuning = {.num_kv_pages_per_block = 1 << 16};
+    clattn_error error = {.text = ""};
+    clattn_row row;
+    (void)state;
+    assert_int_equal(clattn_tuning_resolve(&facts, &request, 1 << 15, &tuning, &row, &error), CLATTN_INVALID_TUNING);
+    assert_non_null(strstr(error.text, "num_kv_pages_per_block is 65536, too large"));
+    tuning.num_kv_pages_per_block = (1 << 16) - 1; /* the product is a number again, though no tile */
+    assert_int_equal(clattn_tuning_resolve(&facts, &request, 1 << 15, &tuning, &row, &error), CLATTN_INVALID_TUNING);
+    assert_non_null(strstr(error.text, "block_kv is 2147450880, expected 1..16384"));
+    refuse_override(CLATTN_FAMILY_SIMT, &(clattn_tuning){.num_queries_per_block = INT32_MAX},
+                    "num_queries_per_block is 2147483647, too large");
+    refuse_override(CLATTN_FAMILY_SIMT, &(clattn_tuning){.num_warps = INT32_MAX}, "num_warps is 2147483647, too large");
+}
+
+/* Local memory of the larger of a row's tiles. */
+static int64_t local_bytes_of(clattn_family family, const clattn_row *row)
+{
+    const clattn_tile_request request = plain_request(family);
+    int64_t most = 0;
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; phase++) {
+        const int64_t bytes = clattn_tile_local_bytes(&request, (clattn_phase)phase, &row->tiles[phase]);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+static void local_memory_limit_is_exact(void **state)
+{
+    (void)state;
+    for (int family = CLATTN_FAMILY_VECTOR; family < CLATTN_NUM_FAMILIES; family++) {
+        const clattn_row row = require_override((clattn_family)family, NULL);
+        clattn_tuning tuning = {.local_memory_limit_bytes = local_bytes_of((clattn_family)family, &row)};
+        char words[128];
+        (void)require_override((clattn_family)family, &tuning);
+        snprintf(words, sizeof words, "needs %lld bytes of local memory, the limit is %lld",
+                 (long long)tuning.local_memory_limit_bytes, (long long)tuning.local_memory_limit_bytes - 1);
+        tuning.local_memory_limit_bytes--;
+        refuse_override((clattn_family)family, &tuning, words);
+    }
+}
+
+/* The device's own limit is exact too, and no override lifts it. */
+static void local_memory_of_the_device_is_a_limit(void **state)
+{
+    const clattn_tile_request request = plain_request(CLATTN_FAMILY_SIMT);
+    const clattn_row row = require_override(CLATTN_FAMILY_SIMT, NULL);
+    const clattn_tile *tile = &row.tiles[CLATTN_PHASE_PREFILL];
+    clattn_device_facts facts = plain_gpu();
+    clattn_error error = {.text = ""};
+    (void)state;
+    facts.local_memory_bytes = (uint64_t)clattn_tile_local_bytes(&request, CLATTN_PHASE_PREFILL, tile);
+    assert_int_equal(clattn_tile_check(&facts, &request, CLATTN_PHASE_PREFILL, tile, INT64_MAX, &error), CLATTN_OK);
+    facts.local_memory_bytes--;
+    assert_int_equal(clattn_tile_check(&facts, &request, CLATTN_PHASE_PREFILL, tile, INT64_MAX, &error),
+                     CLATTN_INVALID_TUNING);
+    assert_non_null(strstr(error.text, "a prefill tile of"));
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_cpu_has_a_row),
+        cmocka_unit_test(every_gpu_has_a_row_or_a_reason),
+        cmocka_unit_test(vector_rows_on_a_gpu_are_refused_or_fit),
+        cmocka_unit_test(family_follows_the_facts),
+        cmocka_unit_test(a_family_that_does_not_exist_is_refused),
+        cmocka_unit_test(every_field_is_taken_over),
+        cmocka_unit_test(both_units_of_one_side_are_refused),
+        cmocka_unit_test(negative_fields_are_refused_by_name),
+        cmocka_unit_test(deeper_pipelines_are_refused),
+        cmocka_unit_test(tiles_that_no_kernel_runs_are_refused),
+        cmocka_unit_test(work_groups_narrower_than_a_row_are_refused),
+        cmocka_unit_test(work_groups_of_broken_teams_are_refused),
+        cmocka_unit_test(sides_that_are_too_long_are_refused),
+        cmocka_unit_test(products_that_overflow_are_refused),
+        cmocka_unit_test(local_memory_limit_is_exact),
+        cmocka_unit_test(local_memory_of_the_device_is_a_limit),
+    };
+    return cmocka_run_group_tests_name("tuning", tests, NULL, NULL);
+}
