@@ -27,7 +27,7 @@ typedef PASTE(int, LANES) int_lanes_t;
 
 /* Into the second-level cache: a tile's rows may be too many, or too alike in address, for the first. */
 #define CACHE_LINE_BYTES 64
-#ifdef __clang__
+#if defined(__x86_64__) || defined(__aarch64__) /* compiled for the CPU itself; no other target need know the builtin */
 #define PREFETCH(address) __builtin_prefetch((const void *)(size_t)(address), 0, 2)
 #else
 #define PREFETCH(address)

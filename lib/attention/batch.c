@@ -61,6 +61,8 @@ static clattn_status check_pages(const clattn_batch *batch, int32_t sequence, cl
     CLATTN_REQUIRE(error, num_used <= batch->pages_per_seq, CLATTN_INVALID_BATCH,
                    "sequence %d needs %d pages for its context_len of %d, but pages_per_seq is %d", (int)sequence,
                    (int)num_used, (int)context_len, (int)batch->pages_per_seq);
+    if (num_used == 0)
+        return CLATTN_OK; /* there may be no table at all */
     const int32_t *table = batch->block_tables + (ptrdiff_t)sequence * batch->pages_per_seq;
     for (int32_t page = 0; page < num_used; ++page)
         CLATTN_REQUIRE(error, table[page] >= 0 && table[page] < batch->num_pages, CLATTN_INVALID_PAGE,

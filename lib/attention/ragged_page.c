@@ -185,8 +185,8 @@ clattn_status clattn_ragged_page_attention(clattn_context *ctx, const ragged_par
     const clattn_sync sync = {.num_wait_events = num_wait_events, .wait_events = wait_events, .event = event};
     if (ctx == NULL)
         return CLATTN_INVALID_ARGUMENT;
-    CLATTN_REQUIRE(&ctx->error, params != NULL, CLATTN_INVALID_ARGUMENT, "params is NULL");
     CLATTN_TRY(clattn_sync_check(ctx, &sync));
+    CLATTN_REQUIRE(&ctx->error, params != NULL, CLATTN_INVALID_ARGUMENT, "params is NULL");
     clattn_problem problem = {0};
     clattn_attention_buffers buffers = {0};
     CLATTN_TRY(bind(ctx, params, &problem, &buffers));

@@ -304,13 +304,11 @@ static void draw_lengths(random_batch *r, support_random *random)
 static void draw(random_batch *r, support_random *random)
 {
     memset(r, 0, sizeof *r);
-    r->batch = (clattn_batch){
-        .num_seqs = support_random_between(random, 1, MAX_SEQS),
-        .query_start_loc = r->query_start_loc,
-        .context_lens = r->context_lens,
-        .page_size = support_random_between(random, 1, 17),
-        .num_pages = support_random_between(random, 1, 50),
-    };
+    r->batch.num_seqs = support_random_between(random, 1, MAX_SEQS);
+    r->batch.page_size = support_random_between(random, 1, 17);
+    r->batch.num_pages = support_random_between(random, 1, 50);
+    r->batch.query_start_loc = r->query_start_loc;
+    r->batch.context_lens = r->context_lens;
     draw_lengths(r, random);
     const int32_t last = r->batch.num_seqs - 1;
     const size_t num_entries = (size_t)last * (size_t)r->batch.pages_per_seq + (size_t)used_pages(r, last);

@@ -342,7 +342,7 @@ static void fixed_splits_do_not_depend_on_the_batch(void **state)
         problem->params.batch_invariant = seed % 2 == 0;
         problem->params.num_splits = seed % 2 == 0 ? 0 : support_random_between(&random, 1, 64);
         if (problem->params.batch_invariant)
-            model_add(problem, 3, support_random_between(&random, 1, 9000));
+            model_add(problem, 3, support_random_between(&random, 3, 9000));
         describe(problem, seed, name);
         model_plan(problem, &batch);
         for (int32_t s = 0; s < problem->params.num_seqs; s++) {
@@ -487,9 +487,10 @@ static double seconds(void)
 static int32_t draw_log_uniform(support_random *random)
 {
     int32_t length;
-    do
-        length = support_random_between(random, 1 << 16, (1 << 17) - 1) >> support_random_between(random, 0, 16);
-    while (length > 100000);
+    do {
+        const int32_t shift = support_random_between(random, 0, 16);
+        length = support_random_between(random, 1 << 16, (1 << 17) - 1) >> shift;
+    } while (length > 100000);
     return length;
 }
 

@@ -364,8 +364,8 @@ static void tiles_that_no_kernel_runs_are_refused(void **state)
     refuse_override(vector, &(clattn_tuning){.block_q = 63}, "block_q is 63, expected a multiple of 64");
     refuse_override(vector, &(clattn_tuning){.num_queries_per_block = 15}, "block_q is 60");
     refuse_override(vector, &(clattn_tuning){.block_kv = 24}, "block_kv is 24, expected a multiple of 16");
-    refuse_override(vector, &(clattn_tuning){.work_group_size = 2}, "one work-item per work-group, not 2");
-    refuse_override(vector, &(clattn_tuning){.num_warps = 1}, "one work-item per work-group, not 8");
+    refuse_override(vector, &(clattn_tuning){.work_group_size = 2}, "work_group_size is 2");
+    refuse_override(vector, &(clattn_tuning){.num_warps = 1}, "work_group_size is 8");
     refuse_override(simt, &(clattn_tuning){.block_q = 24}, "block_q 24");
     refuse_override(simt, &(clattn_tuning){.block_kv = 17}, "block_kv is 17, expected a multiple of 16");
     refuse_override(simt, &(clattn_tuning){.block_q = 4, .work_group_size = 128}, "does not tile block_q 4");
