@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The device that tests run on: a context with the kernel family under test. It has no program cache: the hundreds of
- * variants are built once per run, and PoCL, which keeps a cache of its own, compiles a kernel twice to give its binary.
+ * variants are built once per run, and PoCL, which keeps a cache of its own, compiles a kernel twice to give its
+ * binary.
  *
  * CLATTN_TEST_FAMILY   family name; empty or unset = the one that the device gets by itself
  * CLATTN_TEST_DEVICE   as clattn_context_params.device; unset = best device
