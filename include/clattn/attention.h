@@ -37,13 +37,10 @@ typedef struct clattn_plan_params {
 } clattn_plan_params;
 
 /**
- * The work list of one step on the device, with the workspace for its splits. Made once per step, used by every layer.
- * Same thread rule as its context; destroyed by clattn_plan_destroy() before the context. Work that was enqueued with
- * a plan keeps what it needs: a plan may be updated or destroyed while that work is still running.
- */
-
-/**
- * Checks a batch, cuts it into work items and uploads them.
+ * Checks a batch, cuts it into work items and uploads them. A plan is the work list of one step on the device, with the
+ * workspace for its splits: made once per step, used by every layer. Same thread rule as its context; destroyed by
+ * clattn_plan_destroy() before the context. Work that was enqueued with a plan keeps what it needs: a plan may be
+ * updated or destroyed while that work is still running.
  *
  * Edge      num_seqs 0 and sequences without queries are legal
  * Numerics  with num_splits > 0 or batch_invariant the work items of a sequence do not depend on the others
@@ -61,7 +58,12 @@ typedef struct clattn_plan_params {
  */
 CLATTN_API clattn_status clattn_plan_create(clattn_context *ctx, const clattn_plan_params *params, clattn_plan **plan);
 
-/** Replaces the batch of a plan, reusing its memory. Errors as clattn_plan_create(); on failure the plan is unchanged.
+/**
+ * Replaces the batch of a plan, reusing its memory.
+ *
+ * Async     waits until the upload of the update before the last has been read: a caller that holds back the queue
+ *           with a user event can make two updates ahead of it, not three
+ * Errors    as clattn_plan_create(); the plan is unchanged then
  */
 CLATTN_API clattn_status clattn_plan_update(clattn_plan *plan, const clattn_plan_params *params);
 
@@ -124,10 +126,15 @@ typedef struct clattn_ragged_page_attention_params {
  * Numerics  float32 accumulation for every dtype; the same inputs give bitwise the same output; with num_splits or
  *           batch_invariant a sequence's rows do not depend on the rest of the batch. lse is the natural logarithm
  *           of the sum of exponentials, sinks included
- * Async     enqueued on the context's queue; buffers live until the event completes. Host arrays are copied
- * Errors    INVALID_ARGUMENT, INVALID_SHAPE, INVALID_DTYPE, BUFFER_TOO_SMALL, UNSUPPORTED, PLAN_MISMATCH
- *           and those of clattn_plan_create(); nothing is enqueued then, except that BUILD_FAILED and OPENCL_ERROR may
- *           leave work behind that writes to out
+ * Async     enqueued on the context's queue; buffers live until the event completes. Host arrays are copied. Without a
+ *           plan, waits as clattn_plan_update() does
+ * Errors    INVALID_ARGUMENT  a missing tensor, a misaligned offset, head counts that do not divide, an option out of
+ *                             range, fields of the batch together with a plan
+ *           INVALID_SHAPE, INVALID_DTYPE, BUFFER_TOO_SMALL  a tensor that does not fit the others or its buffer
+ *           UNSUPPORTED       head_dim or compute_dtype
+ *           PLAN_MISMATCH     the plan was made for other heads, pages, window or context
+ *           and those of clattn_plan_create(). *event is NULL and nothing is enqueued then, except that BUILD_FAILED
+ *           and OPENCL_ERROR may leave work behind that writes to out
  * Source    Kwon et al., PagedAttention, arXiv 2309.06180; Dao, FlashAttention-2, arXiv 2307.08691, Algorithm 1
  * Since     0.1
  */

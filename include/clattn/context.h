@@ -24,8 +24,7 @@ typedef void (*clattn_log_callback)(void *user, clattn_log_level level, const ch
 
 /** How to make a context; all zero, or NULL instead = the best device present with default caches. */
 typedef struct clattn_context_params {
-    const char
-        *device; /* NULL = best device; "0", "1", ... = its index; else part of "platform / device name", any case */
+    const char *device;           /* NULL = best; "0", "1", ... = index; else part of "platform / device", any case */
     cl_context cl_context_handle; /* embedding: the caller's context, device and queue, all three or none; */
     cl_device_id cl_device;       /*   they are retained, and `device` must then be NULL; */
     cl_command_queue cl_queue;    /*   an out-of-order queue is refused */

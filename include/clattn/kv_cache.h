@@ -121,12 +121,11 @@ typedef struct clattn_plan clattn_plan;
 
 /** New rows for one layer. Zero-initialise, then fill in. */
 typedef struct clattn_kv_append_params {
-    int32_t layer;           /* [0, num_layers) */
-    clattn_tensor keys;      /* [total_tokens, Hkv, D], any dtype, any token and head stride */
-    clattn_tensor values;    /* [total_tokens, Hkv, head_dim_v], any dtype */
-    const clattn_plan *plan; /* a plan that was made with slot_mapping; NULL = slot_mapping below */
-    const int64_t
-        *slot_mapping; /* [total_tokens] host; copied before the call returns; must be NULL if plan is given */
+    int32_t layer;               /* [0, num_layers) */
+    clattn_tensor keys;          /* [total_tokens, Hkv, D], any dtype, any token and head stride */
+    clattn_tensor values;        /* [total_tokens, Hkv, head_dim_v], any dtype */
+    const clattn_plan *plan;     /* a plan that was made with slot_mapping; NULL = slot_mapping below */
+    const int64_t *slot_mapping; /* [total_tokens] host, copied before the call returns; NULL if plan is given */
 } clattn_kv_append_params;
 
 /**

@@ -19,7 +19,9 @@ typedef struct clattn_rows {
     uint64_t head_stride;
 } clattn_rows;
 
-/* Element address of a page's slot and kv head: offset + page * page_stride + slot * slot_stride + head * head_stride.
+/*
+ * Element address of a page's slot and kv head: offset + page * page_stride + slot * slot_stride + head *
+ * head_stride.
  */
 typedef struct clattn_pages_address {
     uint64_t offset;

@@ -24,7 +24,9 @@ void clattn_pages_finish(clattn_pages *pages);
 /* A free page with one reference; CLATTN_NO_PAGE if there is none. */
 int32_t clattn_pages_take(clattn_pages *pages);
 
-/* The page that the take after `num_takes` further ones will give, if nothing is released before; num_takes < num_free.
+/*
+ * The page that the take after `num_takes` further ones will give, if nothing is released before; num_takes <
+ * num_free.
  */
 int32_t clattn_pages_peek(const clattn_pages *pages, int32_t num_takes);
 

@@ -188,8 +188,7 @@ int32_t clattn_sequences_length(const clattn_sequences *sequences, uint64_t hand
     return slot ? slot->length : -1;
 }
 
-/* Room for num_elements without their old contents, never NULL on success; with slack, since batches grow step by step.
- */
+/* Room for num_elements without their old contents, never NULL on success; with slack, since batches grow. */
 static void *reserve_array(clattn_step_array *array, uint64_t num_elements, uint64_t element_bytes)
 {
     uint64_t num_bytes = 0;

@@ -62,7 +62,8 @@ int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase
 static clattn_status check_vector_tile(clattn_phase phase, const clattn_tile *tile, clattn_error *error)
 {
     CLATTN_REQUIRE(error, tile->work_group_size == 1, CLATTN_INVALID_TUNING,
-                   "tuning: work_group_size is %d, but the vector family runs one work-item per work-group", (int)tile->work_group_size);
+                   "tuning: work_group_size is %d, but the vector family runs one work-item per work-group",
+                   (int)tile->work_group_size);
     if (phase == CLATTN_PHASE_PREFILL)
         CLATTN_REQUIRE(error, tile->block_q % vector_row_block(tile) == 0, CLATTN_INVALID_TUNING,
                        "tuning: block_q is %d, expected a multiple of %d on this device", (int)tile->block_q,
