@@ -67,6 +67,19 @@ CLATTN_API clattn_status clattn_plan_create(clattn_context *ctx, const clattn_pl
  */
 CLATTN_API clattn_status clattn_plan_update(clattn_plan *plan, const clattn_plan_params *params);
 
+/**
+ * Takes the memory now for every batch of at most num_seqs sequences, total_tokens query rows and max_context_len KV
+ * tokens a sequence, so that updates with them allocate nothing. The plan stays what it is. The bound holds for the
+ * plan's heads, page size, tuning and splits: an update that changes those may allocate again.
+ *
+ * Errors    INVALID_ARGUMENT  a NULL plan or a negative count
+ *           SIZE_OVERFLOW     the work list or the workspace is larger than 2^31-1 entries
+ *           OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY, OPENCL_ERROR; the plan works on, with as much memory as it got
+ * Since     0.1
+ */
+CLATTN_API clattn_status clattn_plan_reserve(clattn_plan *plan, int32_t num_seqs, int32_t total_tokens,
+                                             int32_t max_context_len);
+
 /** Releases the plan and sets *plan to NULL; NULL and *plan == NULL are accepted. */
 CLATTN_API void clattn_plan_destroy(clattn_plan **plan);
 

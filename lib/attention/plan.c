@@ -81,23 +81,29 @@ static clattn_status check_params(clattn_context *ctx, const clattn_plan_params 
     return clattn_tuning_resolve(&ctx->facts, &request, params->page_size, tuning, &draft->row, error);
 }
 
+static clattn_status reserve_slot_scratch(clattn_plan *plan, int32_t num_slots)
+{
+    const uint64_t num_entries = clattn_slots_scratch_entries(num_slots);
+    if (num_entries <= plan->slot_scratch_entries)
+        return CLATTN_OK;
+    int32_t *scratch = malloc((size_t)num_entries * sizeof *scratch);
+    CLATTN_REQUIRE(&plan->ctx->error, scratch != NULL, CLATTN_OUT_OF_MEMORY, "no host memory to check %d slots",
+                   (int)num_slots);
+    free(plan->slot_scratch);
+    plan->slot_scratch = scratch;
+    plan->slot_scratch_entries = num_entries;
+    return CLATTN_OK;
+}
+
 /* The slots are checked last, since they need memory. */
 static clattn_status check_slots(clattn_plan *plan, const clattn_plan_params *params)
 {
-    clattn_error *error = &plan->ctx->error;
     if (params->slot_mapping == NULL)
         return CLATTN_OK;
-    const uint64_t num_entries = clattn_slots_scratch_entries(params->total_tokens);
-    if (num_entries > plan->slot_scratch_entries) {
-        int32_t *scratch = malloc((size_t)num_entries * sizeof *scratch);
-        CLATTN_REQUIRE(error, scratch != NULL, CLATTN_OUT_OF_MEMORY, "no host memory to check %d slots",
-                       (int)params->total_tokens);
-        free(plan->slot_scratch);
-        plan->slot_scratch = scratch;
-        plan->slot_scratch_entries = num_entries;
-    }
+    CLATTN_TRY(reserve_slot_scratch(plan, params->total_tokens));
     const int64_t num_slots = (int64_t)params->num_pages * params->page_size;
-    return clattn_slots_check(error, params->slot_mapping, params->total_tokens, num_slots, plan->slot_scratch);
+    return clattn_slots_check(&plan->ctx->error, params->slot_mapping, params->total_tokens, num_slots,
+                              plan->slot_scratch);
 }
 
 static void init_schedule(const clattn_plan_params *params, const clattn_span *spans, plan_draft *draft)
@@ -118,38 +124,54 @@ static void init_schedule(const clattn_plan_params *params, const clattn_span *s
     clattn_schedule_measure(&draft->schedule, &draft->counts);
 }
 
-static void lay_out_sections(const clattn_plan_params *params, plan_draft *draft)
+/* Where everything lies that these counts stand for; num_slots is 0 without a slot mapping. */
+static clattn_plan_sections lay_out_sections(const clattn_schedule_counts *counts, int64_t num_seqs, int64_t num_slots,
+                                             int64_t num_pages_used)
 {
-    const clattn_schedule_counts *counts = &draft->counts;
-    int64_t at = (int64_t)params->num_seqs * RECORD_INTS;
+    clattn_plan_sections sections;
+    int64_t at = num_seqs * RECORD_INTS;
     for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
-        draft->sections.items[phase] = at;
+        sections.items[phase] = at;
         at += counts->num_items[phase] * RECORD_INTS;
     }
-    draft->sections.merge_items = at;
+    sections.merge_items = at;
     at += counts->num_merge_items * RECORD_INTS;
-    draft->sections.slots = at;
-    at += params->slot_mapping != NULL ? 2 * (int64_t)params->total_tokens : 0;
-    draft->sections.pages = at;
-    at += draft->num_pages_used;
-    draft->sections.num_ints = at > 0 ? at : 1; /* the device buffer exists also for nothing */
+    sections.slots = at;
+    at += 2 * num_slots;
+    sections.pages = at;
+    at += num_pages_used;
+    sections.num_ints = at > 0 ? at : 1; /* the device buffer exists also for nothing */
+    return sections;
+}
+
+/* Staging memory: the sections, and room behind them to sort the longer list of items. */
+static int64_t sort_room_at(const clattn_plan_sections *sections)
+{
+    return clattn_ceil_div(sections->num_ints, RECORD_INTS) * RECORD_INTS;
+}
+
+static uint64_t staging_bytes(const clattn_schedule_counts *counts, const clattn_plan_sections *sections)
+{
+    const int64_t decode = counts->num_items[CLATTN_PHASE_DECODE];
+    const int64_t prefill = counts->num_items[CLATTN_PHASE_PREFILL];
+    const int64_t num_ints = sort_room_at(sections) + (decode > prefill ? decode : prefill) * RECORD_INTS;
+    return (uint64_t)num_ints * sizeof(int32_t);
 }
 
 /* Work-groups of every kernel, sections and partial rows are int32 on the device. */
-static clattn_status check_sizes(clattn_context *ctx, const plan_draft *draft)
+static clattn_status check_sizes(clattn_context *ctx, const clattn_schedule_counts *counts,
+                                 const clattn_plan_sections *sections, int64_t num_kv_heads)
 {
-    const clattn_schedule_counts *counts = &draft->counts;
-    int64_t largest = draft->sections.num_ints;
-    const int64_t num_kv_heads = draft->shape.num_kv_heads;
-    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase)
-        if (counts->num_items[phase] * num_kv_heads > largest)
-            largest = counts->num_items[phase] * num_kv_heads;
-    if (counts->num_merge_items * num_kv_heads > largest)
-        largest = counts->num_merge_items * num_kv_heads;
-    if (counts->num_partial_rows > largest)
-        largest = counts->num_partial_rows;
-    CLATTN_REQUIRE(&ctx->error, largest <= INT32_MAX, CLATTN_SIZE_OVERFLOW,
-                   "the work list has %lld entries, more than 2^31-1", (long long)largest);
+    const int64_t sizes[] = {
+        sections->num_ints,
+        counts->num_items[CLATTN_PHASE_DECODE] * num_kv_heads,
+        counts->num_items[CLATTN_PHASE_PREFILL] * num_kv_heads,
+        counts->num_merge_items * num_kv_heads,
+        counts->num_partial_rows,
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
+        CLATTN_REQUIRE(&ctx->error, sizes[i] <= INT32_MAX, CLATTN_SIZE_OVERFLOW,
+                       "the work list has %lld entries, more than 2^31-1", (long long)sizes[i]);
     return CLATTN_OK;
 }
 
@@ -196,20 +218,58 @@ static clattn_status stage(clattn_plan *plan, const clattn_plan_params *params, 
     CLATTN_TRY(clattn_upload_begin(ctx, &plan->metadata, (uint64_t)(span_ints + 1) * sizeof(int32_t), &memory));
     clattn_batch_fill_spans(&draft->batch, memory);
     init_schedule(params, memory, draft);
-    lay_out_sections(params, draft);
-    CLATTN_TRY(check_sizes(ctx, draft));
+    const int64_t num_slots = params->slot_mapping != NULL ? params->total_tokens : 0;
+    draft->sections = lay_out_sections(&draft->counts, params->num_seqs, num_slots, draft->num_pages_used);
+    CLATTN_TRY(check_sizes(ctx, &draft->counts, &draft->sections, draft->shape.num_kv_heads));
 
-    const int64_t most_items = draft->counts.num_items[0] > draft->counts.num_items[1] ? draft->counts.num_items[0]
-                                                                                       : draft->counts.num_items[1];
-    const int64_t scratch_at = clattn_ceil_div(draft->sections.num_ints, RECORD_INTS) * RECORD_INTS;
-    const uint64_t num_ints = (uint64_t)(scratch_at + most_items * RECORD_INTS);
-    CLATTN_TRY(clattn_upload_begin(ctx, &plan->metadata, num_ints * sizeof(int32_t), &memory));
+    CLATTN_TRY(clattn_upload_begin(ctx, &plan->metadata, staging_bytes(&draft->counts, &draft->sections), &memory));
     int32_t *ints = memory;
     clattn_batch_fill_spans(&draft->batch, memory);
     clattn_batch_fill_pages(&draft->batch, ints + draft->sections.pages);
     draft->schedule.spans = memory;
-    compose(params, draft, ints, (clattn_work_item *)(ints + scratch_at));
+    compose(params, draft, ints, (clattn_work_item *)(ints + sort_room_at(&draft->sections)));
     return CLATTN_OK;
+}
+
+/* Buffers for partial state: new ones, or the plan's where they are large enough. */
+typedef struct partial_buffers {
+    cl_mem state;
+    cl_mem acc;
+    int64_t state_bytes;
+    int64_t acc_bytes;
+} partial_buffers;
+
+static clattn_status grow_partial(const clattn_plan *plan, const clattn_plan_shape *shape, int64_t num_rows,
+                                  partial_buffers *grown)
+{
+    const int64_t num_states = num_rows * shape->num_kv_heads;
+    grown->state_bytes = num_states * (int64_t)sizeof(cl_float2);
+    grown->acc_bytes = num_states * shape->head_dim * (int64_t)sizeof(cl_float);
+    CLATTN_TRY(
+        grow_buffer(plan->ctx, plan->partial_state, plan->partial_state_bytes, grown->state_bytes, &grown->state));
+    const clattn_status status =
+        grow_buffer(plan->ctx, plan->partial_acc, plan->partial_acc_bytes, grown->acc_bytes, &grown->acc);
+    if (status != CLATTN_OK && grown->state != plan->partial_state)
+        clReleaseMemObject(grown->state);
+    return status;
+}
+
+static void drop_partial(const clattn_plan *plan, const partial_buffers *grown)
+{
+    if (grown->state != plan->partial_state)
+        clReleaseMemObject(grown->state);
+    if (grown->acc != plan->partial_acc)
+        clReleaseMemObject(grown->acc);
+}
+
+static void take_partial(clattn_plan *plan, const partial_buffers *grown)
+{
+    swap_buffer(&plan->partial_state, grown->state);
+    swap_buffer(&plan->partial_acc, grown->acc);
+    if (grown->state_bytes > plan->partial_state_bytes)
+        plan->partial_state_bytes = grown->state_bytes;
+    if (grown->acc_bytes > plan->partial_acc_bytes)
+        plan->partial_acc_bytes = grown->acc_bytes;
 }
 
 clattn_status clattn_plan_update(clattn_plan *plan, const clattn_plan_params *params)
@@ -223,38 +283,59 @@ clattn_status clattn_plan_update(clattn_plan *plan, const clattn_plan_params *pa
     CLATTN_TRY(check_slots(plan, params));
     CLATTN_TRY(stage(plan, params, &draft));
 
-    const int64_t state_bytes = draft.counts.num_partial_rows * draft.shape.num_kv_heads * (int64_t)sizeof(cl_float2);
-    const int64_t acc_bytes =
-        draft.counts.num_partial_rows * draft.shape.num_kv_heads * draft.shape.head_dim * (int64_t)sizeof(cl_float);
-    cl_mem partial_state = NULL;
-    cl_mem partial_acc = NULL;
-    clattn_status status =
-        grow_buffer(ctx, plan->partial_state, plan->partial_state_bytes, state_bytes, &partial_state);
-    if (status == CLATTN_OK)
-        status = grow_buffer(ctx, plan->partial_acc, plan->partial_acc_bytes, acc_bytes, &partial_acc);
-    if (status == CLATTN_OK)
-        status = clattn_upload_commit(ctx, &plan->metadata, (uint64_t)draft.sections.num_ints * sizeof(int32_t));
+    partial_buffers grown;
+    CLATTN_TRY(grow_partial(plan, &draft.shape, draft.counts.num_partial_rows, &grown));
+    const uint64_t num_bytes = (uint64_t)draft.sections.num_ints * sizeof(int32_t);
+    const clattn_status status = clattn_upload_commit(ctx, &plan->metadata, num_bytes);
     if (status != CLATTN_OK) {
-        if (partial_state != NULL && partial_state != plan->partial_state)
-            clReleaseMemObject(partial_state);
-        if (partial_acc != NULL && partial_acc != plan->partial_acc)
-            clReleaseMemObject(partial_acc);
+        drop_partial(plan, &grown);
         return status;
     }
-
-    swap_buffer(&plan->partial_state, partial_state);
-    swap_buffer(&plan->partial_acc, partial_acc);
-    if (state_bytes > plan->partial_state_bytes)
-        plan->partial_state_bytes = state_bytes;
-    if (acc_bytes > plan->partial_acc_bytes)
-        plan->partial_acc_bytes = acc_bytes;
+    take_partial(plan, &grown);
     plan->shape = draft.shape;
     plan->row = draft.row;
     plan->counts = draft.counts;
     plan->sections = draft.sections;
     plan->num_seqs = params->num_seqs;
+    plan->num_splits = params->num_splits;
+    plan->batch_invariant = params->batch_invariant;
     plan->has_slots = params->slot_mapping != NULL;
     return CLATTN_OK;
+}
+
+clattn_status clattn_plan_reserve(clattn_plan *plan, int32_t num_seqs, int32_t total_tokens, int32_t max_context_len)
+{
+    if (plan == NULL)
+        return CLATTN_INVALID_ARGUMENT;
+    clattn_context *ctx = plan->ctx;
+    CLATTN_REQUIRE(&ctx->error, num_seqs >= 0, CLATTN_INVALID_ARGUMENT, "num_seqs is %d, expected 0 or more",
+                   (int)num_seqs);
+    CLATTN_REQUIRE(&ctx->error, total_tokens >= 0, CLATTN_INVALID_ARGUMENT, "total_tokens is %d, expected 0 or more",
+                   (int)total_tokens);
+    CLATTN_REQUIRE(&ctx->error, max_context_len >= 0, CLATTN_INVALID_ARGUMENT,
+                   "max_context_len is %d, expected 0 or more", (int)max_context_len);
+    const clattn_schedule_params schedule = {
+        .num_seqs = num_seqs,
+        .total_tokens = total_tokens,
+        .group_size = plan->shape.num_q_heads / plan->shape.num_kv_heads,
+        .num_kv_heads = plan->shape.num_kv_heads,
+        .window_left = plan->shape.window_left,
+        .num_splits = plan->num_splits,
+        .batch_invariant = plan->batch_invariant,
+        .row = &plan->row,
+    };
+    clattn_schedule_counts bound;
+    clattn_schedule_bound(&schedule, max_context_len, &bound);
+    const int64_t most_pages = num_seqs * clattn_ceil_div(max_context_len, plan->shape.page_size);
+    const clattn_plan_sections sections = lay_out_sections(&bound, num_seqs, total_tokens, most_pages);
+    CLATTN_TRY(check_sizes(ctx, &bound, &sections, plan->shape.num_kv_heads));
+
+    CLATTN_TRY(reserve_slot_scratch(plan, total_tokens));
+    partial_buffers grown;
+    CLATTN_TRY(grow_partial(plan, &plan->shape, bound.num_partial_rows, &grown));
+    take_partial(plan, &grown);
+    return clattn_upload_reserve(ctx, &plan->metadata, staging_bytes(&bound, &sections),
+                                 (uint64_t)sections.num_ints * sizeof(int32_t));
 }
 
 clattn_status clattn_plan_create(clattn_context *ctx, const clattn_plan_params *params, clattn_plan **plan)

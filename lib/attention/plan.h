@@ -35,6 +35,8 @@ struct clattn_plan {
     clattn_schedule_counts counts;
     clattn_plan_sections sections;
     int32_t num_seqs;
+    int32_t num_splits; /* as asked for, 0 = automatic */
+    bool batch_invariant;
     bool has_slots;
     clattn_upload metadata; /* sections of int32, see clattn_plan_sections */
     int32_t *slot_scratch;  /* of clattn_slots_check() */

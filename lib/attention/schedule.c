@@ -166,6 +166,9 @@ void clattn_schedule_measure(const clattn_schedule_params *params, clattn_schedu
     counts->num_merge_items += clattn_ceil_div(num_clear_rows(params), CLEAR_ROWS);
 }
 
+/* More items than any list holds, and few enough to be multiplied by a tile's sides. */
+#define BEYOND_ANY_LIST ((int64_t)1 << 40)
+
 void clattn_schedule_bound(const clattn_schedule_params *params, int32_t max_context_len, clattn_schedule_counts *bound)
 {
     *bound = (clattn_schedule_counts){.max_splits = 1};
@@ -185,9 +188,11 @@ void clattn_schedule_bound(const clattn_schedule_params *params, int32_t max_con
             extra = 6 * (int64_t)params->row->target_groups;
         if (extra < 0)
             extra = 0;
+        if (extra > BEYOND_ANY_LIST)
+            extra = BEYOND_ANY_LIST;
         bound->num_items[phase] = num_tiles + extra;
-        all_splits =
-            all_splits > 2 * extra ? all_splits : 2 * extra; /* extra + 1 <= 2 * extra items of each split tile */
+        if (all_splits < 2 * extra) /* a split tile has at least one item beyond its first */
+            all_splits = 2 * extra;
         bound->max_splits = max_int32(bound->max_splits, (int32_t)(extra + 1 < INT32_MAX ? extra + 1 : INT32_MAX));
         bound->num_partial_rows += 2 * extra * tile->block_q;
     }

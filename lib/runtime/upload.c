@@ -24,9 +24,9 @@ void clattn_upload_finish(clattn_upload *upload)
     *upload = (clattn_upload){0};
 }
 
-clattn_status clattn_upload_begin(clattn_context *ctx, clattn_upload *upload, uint64_t num_bytes, void **memory)
+/* A half that no write reads any more, with room for num_bytes. */
+static clattn_status reserve_staging(clattn_context *ctx, clattn_staging *staging, uint64_t num_bytes)
 {
-    clattn_staging *staging = &upload->staging[upload->next];
     release_event(staging);
     if (num_bytes > staging->capacity) {
         void *larger = num_bytes <= SIZE_MAX ? malloc((size_t)num_bytes) : NULL;
@@ -36,6 +36,13 @@ clattn_status clattn_upload_begin(clattn_context *ctx, clattn_upload *upload, ui
         staging->memory = larger;
         staging->capacity = num_bytes;
     }
+    return CLATTN_OK;
+}
+
+clattn_status clattn_upload_begin(clattn_context *ctx, clattn_upload *upload, uint64_t num_bytes, void **memory)
+{
+    clattn_staging *staging = &upload->staging[upload->next];
+    CLATTN_TRY(reserve_staging(ctx, staging, num_bytes));
     *memory = staging->memory;
     return CLATTN_OK;
 }
@@ -64,5 +71,28 @@ clattn_status clattn_upload_commit(clattn_context *ctx, clattn_upload *upload, u
     upload->buffer = buffer;
     upload->capacity = capacity;
     upload->next = 1 - upload->next;
+    return CLATTN_OK;
+}
+
+clattn_status clattn_upload_reserve(clattn_context *ctx, clattn_upload *upload, uint64_t staging_bytes,
+                                    uint64_t buffer_bytes)
+{
+    for (int i = 0; i < 2; ++i)
+        CLATTN_TRY(reserve_staging(ctx, &upload->staging[i], staging_bytes));
+    if (buffer_bytes <= upload->capacity)
+        return CLATTN_OK;
+    cl_int result = CL_SUCCESS;
+    cl_mem buffer = clCreateBuffer(ctx->cl, CL_MEM_READ_ONLY, (size_t)buffer_bytes, NULL, &result);
+    CLATTN_TRY(clattn_context_check_cl(ctx, result, "clCreateBuffer"));
+    if (upload->buffer != NULL) {
+        result = clEnqueueCopyBuffer(ctx->queue, upload->buffer, buffer, 0, 0, (size_t)upload->capacity, 0, NULL, NULL);
+        if (result != CL_SUCCESS) {
+            clReleaseMemObject(buffer);
+            return clattn_context_check_cl(ctx, result, "clEnqueueCopyBuffer");
+        }
+        clReleaseMemObject(upload->buffer);
+    }
+    upload->buffer = buffer;
+    upload->capacity = buffer_bytes;
     return CLATTN_OK;
 }

@@ -34,4 +34,11 @@ clattn_status clattn_upload_begin(clattn_context *ctx, clattn_upload *upload, ui
  */
 clattn_status clattn_upload_commit(clattn_context *ctx, clattn_upload *upload, uint64_t num_bytes);
 
+/*
+ * Makes room for staging_bytes to compose in and buffer_bytes on the device, so that no later call of that size
+ * allocates. What the device buffer holds is kept; after a failure some room may have been made.
+ */
+clattn_status clattn_upload_reserve(clattn_context *ctx, clattn_upload *upload, uint64_t staging_bytes,
+                                    uint64_t buffer_bytes);
+
 #endif

@@ -242,6 +242,77 @@ static void an_update_reuses_memory(void **state)
     support_ragged_destroy(&large);
 }
 
+/* After a reservation no allocation may be tried: each would fail. The plan goes on with the batch it had. */
+static void updates_within_a_reservation_allocate_nothing(void **state)
+{
+    const support_device *device = *state;
+    static const int32_t num_splits[] = {0, 3};
+    for (int32_t i = 0; i < COUNT(num_splits); i++) {
+        support_ragged_case small_description = small_case();
+        support_ragged_case large_description = large_case();
+        small_description.num_splits = num_splits[i];
+        large_description.num_splits = num_splits[i];
+        support_ragged *small = support_ragged_create(device, &small_description);
+        support_ragged *large = support_ragged_create(device, &large_description);
+        const clattn_plan_params small_params = support_ragged_plan_params(small);
+        clattn_plan_params large_params = support_ragged_plan_params(large);
+        int64_t slots[256];
+        assert_true(large_params.total_tokens <= COUNT(slots));
+        for (int32_t token = 0; token < large_params.total_tokens; token++)
+            slots[token] = token;
+        large_params.slot_mapping = slots;
+        clattn_plan *plan = create_plan(device, &small_params);
+
+        require_ok(device, clattn_plan_reserve(plan, large_params.num_seqs, large_params.total_tokens, 300));
+        run_with(small, device, plan);
+        support_ragged_check(small);
+        const clattn_plan_info reserved = info_of(plan);
+        for (int step = 0; step < 4; step++) {
+            failed = CALL_NONE;
+            counted = step % 2 == 0 ? CALL_MALLOC : CALL_CREATE_BUFFER;
+            calls_left = 0;
+            const clattn_status status = clattn_plan_update(plan, &large_params);
+            calls_left = -1;
+            require_ok(device, status);
+            assert_int_equal(failed, CALL_NONE);
+        }
+        run_with(large, device, plan);
+        support_ragged_check(large);
+        const clattn_plan_info used = info_of(plan);
+        assert_int_equal(used.metadata_bytes, reserved.metadata_bytes);
+        assert_int_equal(used.workspace_bytes, reserved.workspace_bytes);
+        clattn_plan_destroy(&plan);
+        support_ragged_destroy(&small);
+        support_ragged_destroy(&large);
+    }
+}
+
+static void reservations_that_cannot_be_are_refused(void **state)
+{
+    const support_device *device = *state;
+    const support_ragged_case description = small_case();
+    support_ragged *ragged = support_ragged_create(device, &description);
+    const clattn_plan_params params = support_ragged_plan_params(ragged);
+    clattn_plan *plan = create_plan(device, &params);
+    const clattn_plan_info before = info_of(plan);
+
+    assert_int_equal(clattn_plan_reserve(NULL, 1, 1, 1), CLATTN_INVALID_ARGUMENT);
+    assert_int_equal(clattn_plan_reserve(plan, -1, 1, 1), CLATTN_INVALID_ARGUMENT);
+    assert_non_null(strstr(clattn_context_last_error(device->ctx), "num_seqs"));
+    assert_int_equal(clattn_plan_reserve(plan, 1, -1, 1), CLATTN_INVALID_ARGUMENT);
+    assert_non_null(strstr(clattn_context_last_error(device->ctx), "total_tokens"));
+    assert_int_equal(clattn_plan_reserve(plan, 1, 1, -1), CLATTN_INVALID_ARGUMENT);
+    assert_non_null(strstr(clattn_context_last_error(device->ctx), "max_context_len"));
+    assert_int_equal(clattn_plan_reserve(plan, INT32_MAX, INT32_MAX, INT32_MAX), CLATTN_SIZE_OVERFLOW);
+    const clattn_plan_info after = info_of(plan);
+    require_same_info(&before, &after);
+    require_ok(device, clattn_plan_reserve(plan, 0, 0, 0));
+    run_with(ragged, device, plan);
+    support_ragged_check(ragged);
+    clattn_plan_destroy(&plan);
+    support_ragged_destroy(&ragged);
+}
+
 static void slots_reach_the_device(void **state)
 {
     const support_device *device = *state;
@@ -557,6 +628,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(info_tells_what_was_decided),
         cmocka_unit_test(an_override_shows_in_the_info),
         cmocka_unit_test(an_update_reuses_memory),
+        cmocka_unit_test(updates_within_a_reservation_allocate_nothing),
+        cmocka_unit_test(reservations_that_cannot_be_are_refused),
         cmocka_unit_test(slots_reach_the_device),
         cmocka_unit_test(many_steps_run_without_waiting),
         cmocka_unit_test(two_updates_run_ahead_of_the_queue),
