@@ -15,6 +15,28 @@
 #define LOAD(dtype) PASTE(load_, dtype)
 #define STORE(dtype) PASTE(store_, dtype)
 
+/*
+ * LOAD_VECTOR(width, dtype) reads `width` neighbours as float32, from any element address. A program defines the widths
+ * that it uses; the halves apart, since there are better ways than vload_half() for some.
+ */
+#define LOAD_VECTOR(width, dtype) PASTE(PASTE(load, width), PASTE(_, dtype))
+
+#define DEFINE_LOAD_VECTOR(width)                                                                         \
+    static inline PASTE(float, width) PASTE(PASTE(load, width), _1)(global const float *address)          \
+    {                                                                                                     \
+        return PASTE(vload, width)(0, address);                                                           \
+    }                                                                                                     \
+    static inline PASTE(float, width) PASTE(PASTE(load, width), _3)(global const ushort *address)         \
+    {                                                                                                     \
+        return PASTE(as_float, width)(PASTE(convert_uint, width)(PASTE(vload, width)(0, address)) << 16); \
+    }
+
+#define DEFINE_LOAD_HALF_VECTOR(width)                                                          \
+    static inline PASTE(float, width) PASTE(PASTE(load, width), _2)(global const half *address) \
+    {                                                                                           \
+        return PASTE(vload_half, width)(0, address);                                            \
+    }
+
 typedef float storage_1;
 typedef half storage_2;
 typedef ushort storage_3;

@@ -53,7 +53,7 @@ static inline void compute_qk(local float *s_tile, local float *stage, local con
         for (int row = 0; row < BLOCK_Q; ++row)
             sums[row] = 0.0f;
         for (int d = 4 * lane; d < HEAD_DIM; d += 4 * LANES_PER_KEY) {
-            const float4 k_priv = LOAD4(K_DTYPE)(k + rows->k[key] + d);
+            const float4 k_priv = LOAD_VECTOR(4, K_DTYPE)(k + rows->k[key] + d);
 #pragma unroll
             for (int row = 0; row < BLOCK_Q; ++row)
                 sums[row] += dot(k_priv, vload4(0, q_tile + row * HEAD_DIM + d));
@@ -81,7 +81,7 @@ static inline void accumulate_pv(float4 *acc, local const float *weights, global
 {
     const int column = 4 * ((int)get_local_id(0) % V_COLUMNS);
     for (int key = (int)get_local_id(0) / V_COLUMNS; key < BLOCK_KV; key += KEY_GROUPS) {
-        const float4 v_priv = LOAD4(V_DTYPE)(v + rows->v[key] + column);
+        const float4 v_priv = LOAD_VECTOR(4, V_DTYPE)(v + rows->v[key] + column);
 #pragma unroll
         for (int row = 0; row < BLOCK_Q; ++row) {
             const float weight = weights[row * SCORE_STRIDE + key];

@@ -20,22 +20,8 @@
 #error "BLOCK_Q must divide WORK_GROUP_SIZE"
 #endif
 
-#define LOAD4(dtype) PASTE(load4_, dtype)
-
-static inline float4 load4_1(global const float *address)
-{
-    return vload4(0, address);
-}
-
-static inline float4 load4_2(global const half *address)
-{
-    return vload_half4(0, address);
-}
-
-static inline float4 load4_3(global const ushort *address)
-{
-    return as_float4(convert_uint4(vload4(0, address)) << 16);
-}
+DEFINE_LOAD_VECTOR(4)
+DEFINE_LOAD_HALF_VECTOR(4)
 
 /* Where the rows of a tile's keys lie. */
 typedef struct {

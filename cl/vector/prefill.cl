@@ -71,28 +71,12 @@ typedef local const float *value_row;
 #define AT(array, index) (*(local lanes_t *)((array) + (index)))
 
 /* Copies a 16-bit row into local memory as float32. */
-#define DEFINE_CONVERT_ROW(name, dtype, width)                                             \
-    static inline void name(local float *row, global const STORAGE(dtype) *address)        \
-    {                                                                                      \
-        for (int d = 0; d < (width); d += 8)                                               \
-            vstore8(LOAD8(dtype)(address + d), 0, row + d);                                \
+#define DEFINE_CONVERT_ROW(name, dtype, width)                                      \
+    static inline void name(local float *row, global const STORAGE(dtype) *address) \
+    {                                                                               \
+        for (int d = 0; d < (width); d += 8)                                        \
+            vstore8(LOAD_VECTOR(8, dtype)(address + d), 0, row + d);                \
     }
-#define LOAD8(dtype) PASTE(load8_, dtype)
-
-static inline float8 load8_1(global const float *address)
-{
-    return vload8(0, address);
-}
-
-static inline float8 load8_2(global const half *address)
-{
-    return vload_half8(0, address);
-}
-
-static inline float8 load8_3(global const ushort *address)
-{
-    return as_float8(convert_uint8(vload8(0, address)) << 16);
-}
 
 DEFINE_CONVERT_ROW(convert_key_row, K_DTYPE, HEAD_DIM)
 DEFINE_CONVERT_ROW(convert_value_row, V_DTYPE, HEAD_DIM_V)
@@ -155,46 +139,37 @@ static inline int_lanes_t visible(int key, int_lanes_t first, int_lanes_t past)
     return ((int_lanes_t)(key) >= first) & ((int_lanes_t)(key) < past);
 }
 
+/* The scores of one key, as small as none for the rows that do not see it if the tile is `masked` (a constant). */
+static inline lanes_t visible_score(local const float *scores, int key, int_lanes_t first, int_lanes_t past, const int masked)
+{
+    const lanes_t score = AT(scores, key * ROW_BLOCK);
+    return masked ? select((lanes_t)(NO_SCORE), score, visible(key, first, past)) : score;
+}
+
 /*
- * Turns the scores of one vector of rows into weights, in place, and moves their softmax state on.
- * Returns what the rows' earlier sums have to be multiplied by.
+ * Turns the scores of one vector of rows into weights, in place, and moves their softmax state on. In a masked tile a
+ * key that a row does not see gets weight 0 whatever its score. Returns what the rows' earlier sums have to be
+ * multiplied by.
  */
-static inline lanes_t softmax_update(local float *scores, local float *row_max, local float *row_sum)
+static inline lanes_t softmax_update(local float *scores, local float *row_max, local float *row_sum, int_lanes_t first,
+                                     int_lanes_t past, const int masked)
 {
     const lanes_t old_max = AT(row_max, 0);
-    lanes_t max_even = old_max;
+    lanes_t max_even = old_max; /* two chains, since each step waits for the one before */
     lanes_t max_odd = old_max;
     for (int key = 0; key + 1 < BLOCK_KV; key += 2) {
-        max_even = fmax(max_even, AT(scores, key * ROW_BLOCK));
-        max_odd = fmax(max_odd, AT(scores, (key + 1) * ROW_BLOCK));
+        max_even = fmax(max_even, visible_score(scores, key, first, past, masked));
+        max_odd = fmax(max_odd, visible_score(scores, key + 1, first, past, masked));
     }
 #if BLOCK_KV % 2 != 0
-    max_even = fmax(max_even, AT(scores, (BLOCK_KV - 1) * ROW_BLOCK));
+    max_even = fmax(max_even, visible_score(scores, BLOCK_KV - 1, first, past, masked));
 #endif
     const lanes_t new_max = fmax(max_even, max_odd);
     lanes_t sum = (lanes_t)(0.0f);
     for (int key = 0; key < BLOCK_KV; ++key) {
-        const lanes_t weight = exp2(AT(scores, key * ROW_BLOCK) - new_max);
-        AT(scores, key * ROW_BLOCK) = weight;
-        sum += weight;
-    }
-    const lanes_t correction = exp2(old_max - new_max);
-    AT(row_max, 0) = new_max;
-    AT(row_sum, 0) = AT(row_sum, 0) * correction + sum;
-    return correction;
-}
-
-/* The same where some row does not see some key: its weight is 0 whatever the score, and its score no maximum. */
-static inline lanes_t softmax_update_masked(local float *scores, local float *row_max, local float *row_sum,
-                                            int_lanes_t first, int_lanes_t past)
-{
-    const lanes_t old_max = AT(row_max, 0);
-    lanes_t new_max = old_max;
-    for (int key = 0; key < BLOCK_KV; ++key)
-        new_max = fmax(new_max, select((lanes_t)(NO_SCORE), AT(scores, key * ROW_BLOCK), visible(key, first, past)));
-    lanes_t sum = (lanes_t)(0.0f);
-    for (int key = 0; key < BLOCK_KV; ++key) {
-        const lanes_t weight = select((lanes_t)(0.0f), exp2(AT(scores, key * ROW_BLOCK) - new_max), visible(key, first, past));
+        lanes_t weight = exp2(AT(scores, key * ROW_BLOCK) - new_max);
+        if (masked)
+            weight = select((lanes_t)(0.0f), weight, visible(key, first, past));
         AT(scores, key * ROW_BLOCK) = weight;
         sum += weight;
     }
@@ -273,13 +248,9 @@ static inline void attend(const block_state *state, local float *s_tile, const k
 #pragma unroll
     for (int v = 0; v < VECTORS; ++v) {
         const int lane = v * LANES;
-        if (masked) {
-            const int_lanes_t first = *(local const int_lanes_t *)(state->first_key + lane) - tile;
-            const int_lanes_t past = *(local const int_lanes_t *)(state->past_key + lane) - tile;
-            correction[v] = softmax_update_masked(s_tile + lane, state->row_max + lane, state->row_sum + lane, first, past);
-        } else {
-            correction[v] = softmax_update(s_tile + lane, state->row_max + lane, state->row_sum + lane);
-        }
+        const int_lanes_t first = *(local const int_lanes_t *)(state->first_key + lane) - tile;
+        const int_lanes_t past = *(local const int_lanes_t *)(state->past_key + lane) - tile;
+        correction[v] = softmax_update(s_tile + lane, state->row_max + lane, state->row_sum + lane, first, past, masked);
         moved |= any(correction[v] != (lanes_t)(1.0f));
     }
     if (moved)

@@ -12,11 +12,6 @@
 typedef PASTE(float, LANES) lanes_t;
 typedef PASTE(int, LANES) int_lanes_t;
 
-#define VLOAD PASTE(vload, LANES)
-#define VLOAD_HALF PASTE(vload_half, LANES)
-#define AS_FLOAT_LANES PASTE(as_float, LANES)
-#define CONVERT_UINT_LANES PASTE(convert_uint, LANES)
-
 #if LANES == 16
 #define LANE_INDEX ((int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 #elif LANES == 8
@@ -33,35 +28,29 @@ typedef PASTE(int, LANES) int_lanes_t;
 #define PREFETCH(address)
 #endif
 
-#define LOAD_LANES(dtype) PASTE(load_lanes_, dtype)
+#define LOAD_LANES(dtype) LOAD_VECTOR(LANES, dtype)
 
-static inline lanes_t load_lanes_1(global const float *address)
-{
-    return VLOAD(0, address);
-}
-
+DEFINE_LOAD_VECTOR(8)
+DEFINE_LOAD_HALF_VECTOR(8)
+#if LANES != 8
+DEFINE_LOAD_VECTOR(LANES)
+#endif
+#if LANES == 4
+DEFINE_LOAD_HALF_VECTOR(4)
+#elif LANES == 16 && defined(__AVX512F__)
 /*
  * vload_half16() converts in two halves on PoCL 3.1, by instructions that reach only the lower 16 vector registers;
  * AVX-512 has one for the whole vector. Half vectors lie at any even address.
  */
-#if LANES == 16 && defined(__AVX512F__)
 typedef _Float16 half_lanes_t __attribute__((ext_vector_type(16), aligned(2)));
 
-static inline lanes_t load_lanes_2(global const half *address)
+static inline lanes_t load16_2(global const half *address)
 {
     return __builtin_convertvector(*(global const half_lanes_t *)address, lanes_t);
 }
-#else
-static inline lanes_t load_lanes_2(global const half *address)
-{
-    return VLOAD_HALF(0, address);
-}
+#elif LANES == 16
+DEFINE_LOAD_HALF_VECTOR(16)
 #endif
-
-static inline lanes_t load_lanes_3(global const ushort *address)
-{
-    return AS_FLOAT_LANES(CONVERT_UINT_LANES(VLOAD(0, address)) << 16);
-}
 
 /*
  * Sums within many vectors at once: folding a tree of LANES vectors, two at a time, leaves in every lane the sum of one

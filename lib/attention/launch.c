@@ -57,7 +57,8 @@ static clattn_variant phase_variant(const clattn_problem *problem, const clattn_
     clattn_variant_define(&variant, "BLOCK_KV", tile->block_kv);
     if (row->family == CLATTN_FAMILY_VECTOR) {
         clattn_variant_define(&variant, "LANES", tile->lanes);
-        clattn_variant_define(&variant, "HEADS", tile->heads);
+        if (phase == CLATTN_PHASE_DECODE)
+            clattn_variant_define(&variant, "HEADS", tile->heads);
     } else {
         clattn_variant_define(&variant, "WORK_GROUP_SIZE", tile->work_group_size);
     }
