@@ -155,9 +155,14 @@ static void a_call_may_override_the_context_family(void **state)
     support_ragged *ragged;
 
     problem.tuning.family = device->family == CLATTN_FAMILY_VECTOR ? CLATTN_FAMILY_SIMT : CLATTN_FAMILY_VECTOR;
-    support_ragged_verify(device, &problem);
     ragged = support_ragged_create(device, &problem);
     plan_params = support_ragged_plan_params(ragged);
+    if (!support_device_runs_family(device, problem.tuning.family)) {
+        assert_int_equal(clattn_plan_create(device->ctx, &plan_params, &plan), CLATTN_INVALID_TUNING);
+        support_ragged_destroy(&ragged);
+        return;
+    }
+    support_ragged_verify(device, &problem);
     assert_int_equal(clattn_plan_create(device->ctx, &plan_params, &plan), CLATTN_OK);
     assert_int_equal(clattn_plan_get_info(plan, &info), CLATTN_OK);
     assert_int_equal(info.family, problem.tuning.family);

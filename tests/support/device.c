@@ -39,6 +39,12 @@ static clattn_family family_under_test(void)
     return family;
 }
 
+/* The vector family keeps its tiles in what a CPU calls local memory; a GPU's 32 to 64 KiB do not hold them. */
+bool support_device_runs_family(const support_device *device, clattn_family family)
+{
+    return family != CLATTN_FAMILY_VECTOR || clattn_context_device(device->ctx)->local_memory_bytes >= 1 << 20;
+}
+
 int support_device_setup(void **state)
 {
     const clattn_context_params params = {
@@ -66,6 +72,11 @@ int support_device_setup(void **state)
     device->cl = clattn_context_cl_context(device->ctx);
     device->queue = clattn_context_cl_queue(device->ctx);
     device->family = clattn_context_family(device->ctx);
+    if (!support_device_runs_family(device, device->family)) {
+        fprintf(stderr, "the device has too little local memory for the %s family\n",
+                clattn_family_name(device->family));
+        exit(SUPPORT_EXIT_NO_DEVICE);
+    }
     *state = device;
     return 0;
 }

@@ -25,7 +25,13 @@ typedef struct support_device {
 /* Makes the first command line argument, if any, the family under test; exits if it is no family. For main(). */
 void support_select_family(int argc, char **argv);
 
-/* cmocka group fixture: *state is a support_device. Leaves the process with SUPPORT_EXIT_NO_DEVICE if there is none. */
+/* Whether the device can run a family's tiles at all head dimensions. */
+bool support_device_runs_family(const support_device *device, clattn_family family);
+
+/*
+ * cmocka group fixture: *state is a support_device. Leaves the process with SUPPORT_EXIT_NO_DEVICE if there is none, or
+ * none that runs the family under test.
+ */
 int support_device_setup(void **state);
 int support_device_teardown(void **state);
 
