@@ -37,6 +37,26 @@
         return PASTE(vload_half, width)(0, address);                                            \
     }
 
+/* STORE_VECTOR(width, dtype) writes `width` neighbours, rounded to nearest even, to any element address. */
+#define STORE_VECTOR(width, dtype) PASTE(PASTE(store, width), PASTE(_, dtype))
+
+#define DEFINE_STORE_VECTOR(width)                                                                             \
+    static inline void PASTE(PASTE(store, width), _1)(global float *address, PASTE(float, width) values)       \
+    {                                                                                                          \
+        PASTE(vstore, width)(values, 0, address);                                                              \
+    }                                                                                                          \
+    static inline void PASTE(PASTE(store, width), _2)(global half *address, PASTE(float, width) values)        \
+    {                                                                                                          \
+        PASTE(PASTE(vstore_half, width), _rte)(values, 0, address);                                            \
+    }                                                                                                          \
+    static inline void PASTE(PASTE(store, width), _3)(global ushort *address, PASTE(float, width) values)      \
+    {                                                                                                          \
+        const PASTE(uint, width) bits = PASTE(as_uint, width)(values);                                         \
+        const PASTE(uint, width) rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;                       \
+        const PASTE(uint, width) kept = select(rounded, (bits >> 16) | 0x40u, isnan(values)); /* as store_3() */ \
+        PASTE(vstore, width)(PASTE(convert_ushort, width)(kept), 0, address);                                  \
+    }
+
 typedef float storage_1;
 typedef half storage_2;
 typedef ushort storage_3;

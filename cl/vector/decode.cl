@@ -328,15 +328,15 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
             if (item.partial >= 0) {
                 const ulong index = partial_row(&args, item.partial, row, kv_head);
                 partial_state[index] = (float2)(row_max[state], sum);
-                for (int d = 0; d < HEAD_DIM_V; ++d)
-                    partial_acc[index * HEAD_DIM_V + (ulong)d] = from[d];
+                for (int d = 0; d < HEAD_DIM_V; d += LANES)
+                    STORE_VECTOR(LANES, DTYPE_FLOAT32)(partial_acc + index * HEAD_DIM_V + d, AT(from, d));
                 continue;
             }
             const int q_head = kv_head * args.group_size + packed_row % args.group_size;
             const row_result result = row_finalize(row_max[state], sum, sinks, &args, q_head);
             const ulong to = out_offset(&sequence, &args, kv_head, packed_row);
-            for (int d = 0; d < HEAD_DIM_V; ++d)
-                STORE(OUT_DTYPE)(out, to + (ulong)d, from[d] * result.scale);
+            for (int d = 0; d < HEAD_DIM_V; d += LANES)
+                STORE_VECTOR(LANES, OUT_DTYPE)(out + to + d, AT(from, d) * result.scale);
 #if LSE
             lse[lse_offset(&sequence, &args, kv_head, packed_row)] = result.lse;
 #endif

@@ -81,16 +81,35 @@ typedef local const float *value_row;
 DEFINE_CONVERT_ROW(convert_key_row, K_DTYPE, HEAD_DIM)
 DEFINE_CONVERT_ROW(convert_value_row, V_DTYPE, HEAD_DIM_V)
 
+/* Rows of the tile in use: whole blocks of them. */
+static inline int padded_rows(const work_item_t *item)
+{
+    return (item->num_rows + ROW_BLOCK - 1) / ROW_BLOCK * ROW_BLOCK;
+}
+
 /* Transposes the tile's rows to [block][d][row], scaled; rows past the last repeat it. */
 static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE) *q, const sequence_t *sequence,
                                const attention_args *args, const work_item_t *item, int kv_head)
 {
-    for (int row = 0; row < BLOCK_Q; ++row) {
-        const int packed_row = item->first_row + min(row, item->num_rows - 1);
-        const ulong from = q_offset(sequence, args, kv_head, packed_row);
+    for (int row = 0; row < padded_rows(item); row += LANES) {
+        ulong from[LANES];
+        for (int i = 0; i < LANES; ++i)
+            from[i] = q_offset(sequence, args, kv_head, item->first_row + min(row + i, item->num_rows - 1));
         local float *to = q_tile + row / ROW_BLOCK * (ROW_BLOCK * HEAD_DIM) + row % ROW_BLOCK;
-        for (int d = 0; d < HEAD_DIM; ++d)
-            to[d * ROW_BLOCK] = LOAD(Q_DTYPE)(q, from + (ulong)d) * args->q_scale;
+        int d = 0;
+        for (; d + LANES <= HEAD_DIM; d += LANES) {
+            lanes_t block[LANES];
+#pragma unroll
+            for (int i = 0; i < LANES; ++i)
+                block[i] = LOAD_LANES(Q_DTYPE)(q + from[i] + d) * args->q_scale;
+            transpose(block);
+#pragma unroll
+            for (int i = 0; i < LANES; ++i)
+                AT(to, (d + i) * ROW_BLOCK) = block[i];
+        }
+        for (; d < HEAD_DIM; ++d)
+            for (int i = 0; i < LANES; ++i)
+                to[d * ROW_BLOCK + i] = LOAD(Q_DTYPE)(q, from[i] + (ulong)d) * args->q_scale;
     }
 }
 
@@ -258,6 +277,65 @@ static inline void attend(const block_state *state, local float *s_tile, const k
     accumulate_pv(state->acc_block, s_tile, values, num_keys, masked);
 }
 
+/* Where finished rows go. */
+typedef struct {
+    global STORAGE(OUT_DTYPE) *out;
+    global float *lse;
+    global const float *sinks;
+    global float *partial_acc;
+    global float2 *partial_state;
+} results;
+
+/* Ends LANES rows, or as many as there are: writes them, transposed back, or their partial states. */
+static inline void store_rows(const results *results, local const float *acc_rows, local const float *row_max,
+                              local const float *row_sum, const sequence_t *sequence, const attention_args *args,
+                              const work_item_t *item, int kv_head, int first)
+{
+    const int num_rows = min(LANES, item->num_rows - first);
+    const int is_partial = item->partial >= 0;
+    float scales[LANES];
+    ulong to[LANES];
+    for (int i = 0; i < num_rows; ++i) {
+        const int packed_row = item->first_row + first + i;
+        if (is_partial) {
+            const ulong index = partial_row(args, item->partial, first + i, kv_head);
+            results->partial_state[index] = (float2)(row_max[i], row_sum[i]);
+            to[i] = index * HEAD_DIM_V;
+            continue;
+        }
+        const int head = kv_head * args->group_size + packed_row % args->group_size;
+        const row_result result = row_finalize(row_max[i], row_sum[i], results->sinks, args, head);
+        scales[i] = result.scale;
+        to[i] = out_offset(sequence, args, kv_head, packed_row);
+#if LSE
+        results->lse[lse_offset(sequence, args, kv_head, packed_row)] = result.lse;
+#endif
+    }
+
+    int d = 0;
+    for (; d + LANES <= HEAD_DIM_V; d += LANES) {
+        lanes_t block[LANES];
+#pragma unroll
+        for (int i = 0; i < LANES; ++i)
+            block[i] = AT(acc_rows, (d + i) * ROW_BLOCK);
+        transpose(block);
+        for (int i = 0; i < num_rows; ++i) {
+            if (is_partial)
+                STORE_VECTOR(LANES, DTYPE_FLOAT32)(results->partial_acc + to[i] + d, block[i]);
+            else
+                STORE_VECTOR(LANES, OUT_DTYPE)(results->out + to[i] + d, block[i] * scales[i]);
+        }
+    }
+    for (; d < HEAD_DIM_V; ++d) {
+        for (int i = 0; i < num_rows; ++i) {
+            if (is_partial)
+                results->partial_acc[to[i] + (ulong)d] = acc_rows[d * ROW_BLOCK + i];
+            else
+                STORE(OUT_DTYPE)(results->out, to[i] + (ulong)d, acc_rows[d * ROW_BLOCK + i] * scales[i]);
+        }
+    }
+}
+
 __attribute__((reqd_work_group_size(1, 1, 1))) kernel void
 clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_DTYPE) *restrict k,
                global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict lse,
@@ -283,14 +361,14 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
     const sequence_t sequence = load_sequence(plan, &args, item.sequence);
 
     load_q_tile(q_tile, q, &sequence, &args, &item, kv_head);
-    for (int row = 0; row < BLOCK_Q; ++row) {
+    for (int row = 0; row < padded_rows(&item); ++row) {
         const int position = row_position(&sequence, &args, item.first_row + min(row, item.num_rows - 1));
         first_key[row] = max(item.kv_begin, first_visible_key(&sequence, &args, position));
         past_key[row] = min(item.kv_end, past_visible_key(&sequence, &args, position));
         row_max[row] = NO_SCORE;
         row_sum[row] = 0.0f;
     }
-    for (int i = 0; i < BLOCK_Q * HEAD_DIM_V; i += LANES)
+    for (int i = 0; i < padded_rows(&item) * HEAD_DIM_V; i += LANES)
         AT(acc, i) = (lanes_t)(0.0f);
 
     kv_cursor cursor = kv_cursor_at(plan, &sequence, &args, item.kv_begin);
@@ -332,23 +410,8 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
         }
     }
 
-    for (int row = 0; row < item.num_rows; ++row) {
-        const int packed_row = item.first_row + row;
-        local const float *from = acc + row / ROW_BLOCK * (ROW_BLOCK * HEAD_DIM_V) + row % ROW_BLOCK;
-        if (item.partial >= 0) {
-            const ulong index = partial_row(&args, item.partial, row, kv_head);
-            partial_state[index] = (float2)(row_max[row], row_sum[row]);
-            for (int d = 0; d < HEAD_DIM_V; ++d)
-                partial_acc[index * HEAD_DIM_V + (ulong)d] = from[d * ROW_BLOCK];
-            continue;
-        }
-        const int head = kv_head * args.group_size + packed_row % args.group_size;
-        const row_result result = row_finalize(row_max[row], row_sum[row], sinks, &args, head);
-        const ulong to = out_offset(&sequence, &args, kv_head, packed_row);
-        for (int d = 0; d < HEAD_DIM_V; ++d)
-            STORE(OUT_DTYPE)(out, to + (ulong)d, from[d * ROW_BLOCK] * result.scale);
-#if LSE
-        lse[lse_offset(&sequence, &args, kv_head, packed_row)] = result.lse;
-#endif
-    }
+    const results results = {out, lse, sinks, partial_acc, partial_state};
+    for (int row = 0; row < item.num_rows; row += LANES)
+        store_rows(&results, acc + row / ROW_BLOCK * (ROW_BLOCK * HEAD_DIM_V) + row % ROW_BLOCK, row_max + row, row_sum + row,
+                   &sequence, &args, &item, kv_head, row);
 }

@@ -52,6 +52,27 @@ static inline lanes_t load16_2(global const half *address)
 DEFINE_LOAD_HALF_VECTOR(16)
 #endif
 
+DEFINE_STORE_VECTOR(LANES)
+
+/* Swaps rows and columns of LANES vectors: each step rotates the bits of (row, lane) by one. */
+static inline void transpose(lanes_t *block)
+{
+#pragma unroll
+    for (int step = 1; step < LANES; step *= 2) {
+        lanes_t rotated[LANES];
+#pragma unroll
+        for (int i = 0; i < LANES / 2; ++i) {
+            rotated[2 * i].even = block[i].lo;
+            rotated[2 * i].odd = block[i + LANES / 2].lo;
+            rotated[2 * i + 1].even = block[i].hi;
+            rotated[2 * i + 1].odd = block[i + LANES / 2].hi;
+        }
+#pragma unroll
+        for (int i = 0; i < LANES; ++i)
+            block[i] = rotated[i];
+    }
+}
+
 /*
  * Sums within many vectors at once: folding a tree of LANES vectors, two at a time, leaves in every lane the sum of one
  * of them. Each level adds the lanes that differ in one bit of their index, from the farthest apart to neighbours,
