@@ -74,6 +74,17 @@ typedef struct {
     int num_keys; /* 0 = past the end */
 } key_block;
 
+/*
+ * The rows that come next, asked for while the present ones are worked on: their order in memory is the order of the
+ * work only if seen from afar, and no hardware prefetcher looks that far. The requests stand between the products,
+ * since many at once would wait for each other.
+ */
+typedef struct {
+    key_pointer k;
+    value_pointer v;
+    const key_block *keys;
+} upcoming_rows;
+
 /* The block at the cursor; what is past the item's last key repeats it: it is scored, but seen by no row. */
 static inline void load_key_block(key_block *keys, kv_cursor *cursor, const attention_args *args, int first_key, int kv_end, int head)
 {
@@ -84,23 +95,18 @@ static inline void load_key_block(key_block *keys, kv_cursor *cursor, const atte
         keys->v_offsets[key] = v_offset(cursor, args) + (ulong)head * args->v_head_stride;
         kv_cursor_advance(cursor);
     }
-    for (int key = keys->num_keys; key < BLOCK_KV && keys->num_keys > 0; ++key)
+    for (int key = keys->num_keys; key < BLOCK_KV && keys->num_keys > 0; ++key) {
         keys->k_offsets[key] = keys->k_offsets[keys->num_keys - 1];
-}
-
-/*
- * Asks for the rows of a head that come next while the present ones are worked on: their order in memory is the
- * order of the work only if seen from afar, and no hardware prefetcher looks that far.
- */
-static inline void prefetch_rows(key_pointer k, value_pointer v, const key_block *keys)
-{
-    for (int key = 0; key < keys->num_keys; ++key) {
-        for (int d = 0; d < HEAD_DIM; d += CACHE_LINE_BYTES / (int)sizeof(*k))
-            PREFETCH(k + keys->k_offsets[key] + d);
-        for (int d = 0; d < HEAD_DIM_V; d += CACHE_LINE_BYTES / (int)sizeof(*v))
-            PREFETCH(v + keys->v_offsets[key] + d);
+        keys->v_offsets[key] = keys->v_offsets[keys->num_keys - 1];
     }
 }
+
+/* Asks for the cache line that begins at element d of a row, once per line. */
+#define PREFETCH_LINE(row, d)                                       \
+    do {                                                            \
+        if ((d) % (CACHE_LINE_BYTES / (int)sizeof(*(row))) == 0)    \
+            PREFETCH((row) + (d));                                  \
+    } while (0)
 
 static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE) *q, const sequence_t *sequence,
                                const attention_args *args, const work_item_t *item, int first_head)
@@ -115,8 +121,9 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
     }
 }
 
-/* Scores of ROW_REGS rows against LANES keys, to s_tile[row][key]. */
-static inline void compute_qk(local float *s_tile, local const float *q_rows, key_pointer k, const ulong *offsets, float cap_scale)
+/* Scores of ROW_REGS rows against the block's LANES keys from `first` on, to s_tile[row][key]. */
+static inline void compute_qk(local float *s_tile, local const float *q_rows, key_pointer k, const key_block *keys, int first,
+                              const upcoming_rows *upcoming, float cap_scale)
 {
     lanes_t folded[ROW_REGS][LANES / QK_KEYS];
     for (int step = 0; step < LANES / QK_KEYS; ++step) {
@@ -130,8 +137,11 @@ static inline void compute_qk(local float *s_tile, local const float *q_rows, ke
         for (int d = 0; d < HEAD_DIM; d += LANES) {
             lanes_t k_priv[QK_KEYS];
 #pragma unroll
-            for (int key = 0; key < QK_KEYS; ++key)
-                k_priv[key] = LOAD_LANES(K_DTYPE)(k + offsets[FOLD_LEAF(step * QK_KEYS + key)] + d);
+            for (int key = 0; key < QK_KEYS; ++key) {
+                const int leaf = first + FOLD_LEAF(step * QK_KEYS + key);
+                k_priv[key] = LOAD_LANES(K_DTYPE)(k + keys->k_offsets[leaf] + d);
+                PREFETCH_LINE(upcoming->k + upcoming->keys->k_offsets[leaf], d);
+            }
 #pragma unroll
             for (int row = 0; row < ROW_REGS; ++row) {
                 const lanes_t q_priv = AT(q_rows, row * HEAD_DIM + d);
@@ -206,23 +216,29 @@ static inline void softmax_update(local float *scores, local float *row_max, loc
     AT(row_sum, 0) = sum;
 }
 
-/* Adds the weighted V rows for `chunk` vectors of d; `masked` (constant): a zero weight must not meet a V that holds NaN. */
-static inline void accumulate_pv(local float *acc_rows, local const float *weights, value_pointer v, const ulong *offsets,
-                                 int num_keys, const int chunk, const int masked)
+/*
+ * Adds the weighted V rows for `chunk` vectors from `vector` on; `masked` (both constants): a zero weight must not meet
+ * a V that holds NaN.
+ */
+static inline void accumulate_pv(local float *acc_rows, local const float *weights, value_pointer v, const key_block *keys,
+                                 const upcoming_rows *upcoming, int vector, const int chunk, const int masked)
 {
+    const int first_d = vector * LANES;
     lanes_t acc[ROW_REGS][PV_CHUNK];
 #pragma unroll
     for (int row = 0; row < ROW_REGS; ++row) {
 #pragma unroll
         for (int i = 0; i < chunk; ++i)
-            acc[row][i] = AT(acc_rows, row * HEAD_DIM_V + i * LANES);
+            acc[row][i] = AT(acc_rows, row * HEAD_DIM_V + first_d + i * LANES);
     }
-    for (int key = 0; key < num_keys; ++key) {
-        const value_pointer from = v + offsets[key];
+    for (int key = 0; key < keys->num_keys; ++key) {
+        const value_pointer from = v + keys->v_offsets[key] + first_d;
         lanes_t v_priv[PV_CHUNK];
 #pragma unroll
-        for (int i = 0; i < chunk; ++i)
+        for (int i = 0; i < chunk; ++i) {
             v_priv[i] = LOAD_LANES(V_DTYPE)(from + i * LANES);
+            PREFETCH_LINE(upcoming->v + upcoming->keys->v_offsets[key], first_d + i * LANES);
+        }
 #pragma unroll
         for (int row = 0; row < ROW_REGS; ++row) {
             const float weight = weights[row * BLOCK_KV + key];
@@ -237,19 +253,19 @@ static inline void accumulate_pv(local float *acc_rows, local const float *weigh
     for (int row = 0; row < ROW_REGS; ++row) {
 #pragma unroll
         for (int i = 0; i < chunk; ++i)
-            AT(acc_rows, row * HEAD_DIM_V + i * LANES) = acc[row][i];
+            AT(acc_rows, row * HEAD_DIM_V + first_d + i * LANES) = acc[row][i];
     }
 }
 
 /* All of head_dim_v: whole chunks, then what is left. */
 static inline void accumulate_pv_rows(local float *acc_rows, local const float *weights, value_pointer v, const key_block *keys,
-                                      const int masked)
+                                      const upcoming_rows *upcoming, const int masked)
 {
     int vector = 0;
     for (; vector + PV_CHUNK <= V_VECTORS; vector += PV_CHUNK)
-        accumulate_pv(acc_rows + vector * LANES, weights, v + vector * LANES, keys->v_offsets, keys->num_keys, PV_CHUNK, masked);
+        accumulate_pv(acc_rows, weights, v, keys, upcoming, vector, PV_CHUNK, masked);
 #if V_VECTORS % PV_CHUNK != 0
-    accumulate_pv(acc_rows + vector * LANES, weights, v + vector * LANES, keys->v_offsets, keys->num_keys, V_VECTORS % PV_CHUNK, masked);
+    accumulate_pv(acc_rows, weights, v, keys, upcoming, vector, V_VECTORS % PV_CHUNK, masked);
 #endif
 }
 
@@ -297,23 +313,25 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
         for (int head = 0; head < HEADS; ++head) {
             const key_pointer k_head = k + (ulong)head * args.k_head_stride;
             const value_pointer v_head = v + (ulong)head * args.v_head_stride;
-            if (head + 1 < HEADS)
-                prefetch_rows(k_head + args.k_head_stride, v_head + args.v_head_stride, keys);
-            else
-                prefetch_rows(k, v, next);
+            upcoming_rows upcoming = {k_head + args.k_head_stride, v_head + args.v_head_stride, keys};
+            if (head + 1 == HEADS) {
+                upcoming.k = k;
+                upcoming.v = v;
+                upcoming.keys = next->num_keys > 0 ? next : keys;
+            }
             for (int rows = 0; rows < BLOCK_Q; rows += ROW_REGS) {
                 const int state = head * BLOCK_Q + rows;
                 local float *scores = s_tile + rows * BLOCK_KV;
                 for (int key = 0; key < BLOCK_KV; key += LANES)
-                    compute_qk(scores + key, q_tile + state * HEAD_DIM, k_head, keys->k_offsets + key, args.cap_scale);
+                    compute_qk(scores + key, q_tile + state * HEAD_DIM, k_head, keys, key, &upcoming, args.cap_scale);
                 for (int row = 0; row < ROW_REGS; ++row)
                     softmax_update(scores + row * BLOCK_KV, row_max + state + row, row_sum + (state + row) * LANES,
                                    acc + (state + row) * HEAD_DIM_V, first_key[rows + row] - keys->first_key,
                                    past_key[rows + row] - keys->first_key, masked);
                 if (masked)
-                    accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, keys, 1);
+                    accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, keys, &upcoming, 1);
                 else
-                    accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, keys, 0);
+                    accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, keys, &upcoming, 0);
             }
         }
     }
