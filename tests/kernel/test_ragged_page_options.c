@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ragged paged attention over its options: soft cap, sinks, scale, splits, tiles, plans and events. */
+#include "runtime/context.h"
 #include "support/ragged.h"
 
 #include <setjmp.h>
@@ -145,6 +146,30 @@ static void every_tile_override_matches(void **state)
     }
 }
 
+/* What a CPU with narrower vectors would run: the facts of the context say so while the test lasts. */
+static void narrower_vectors_match(void **state)
+{
+    const support_device *device = *state;
+    clattn_device_facts *facts = &device->ctx->facts;
+    const uint32_t width = facts->float_vector_width;
+    static const struct {
+        uint32_t width;
+        clattn_dtype kv_dtype;
+        int32_t head_dim;
+    } cases[] = {{8, CLATTN_FLOAT16, 32}, {8, CLATTN_FLOAT32, 24}, {4, CLATTN_BFLOAT16, 32}, {4, CLATTN_FLOAT16, 8}};
+
+    for (int32_t i = 0; i < COUNT(cases); i++) {
+        support_ragged_case problem = mixed_batch(2650 + (uint64_t)i);
+        problem.kv_dtype = cases[i].kv_dtype;
+        problem.out_dtype = cases[i].kv_dtype;
+        problem.head_dim = cases[i].head_dim;
+        problem.num_splits = 2;
+        facts->float_vector_width = cases[i].width;
+        support_ragged_verify(device, &problem);
+        facts->float_vector_width = width;
+    }
+}
+
 static void a_call_may_override_the_context_family(void **state)
 {
     const support_device *device = *state;
@@ -284,6 +309,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_number_of_splits_matches),
         cmocka_unit_test(batch_invariant_splits_match),
         cmocka_unit_test(every_tile_override_matches),
+        cmocka_unit_test(narrower_vectors_match),
         cmocka_unit_test(a_call_may_override_the_context_family),
         cmocka_unit_test(a_plan_serves_many_layers_and_batches),
         cmocka_unit_test(a_call_waits_for_its_events_and_gives_one),
