@@ -8,6 +8,7 @@
 #include "attention/problem.h"
 #include "kv_cache/slots.h"
 #include "runtime/size.h"
+#include "tuning/resolve.h"
 
 #include <stdlib.h>
 #include <string.h>

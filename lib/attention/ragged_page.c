@@ -174,6 +174,7 @@ static clattn_status plan_call(clattn_context *ctx, const ragged_params *params,
         .batch_invariant = params->batch_invariant,
         .tuning = params->tuning,
     };
+    ctx->destroy_call_plan = clattn_plan_destroy;
     if (ctx->call_plan == NULL)
         return clattn_plan_create(ctx, &plan_params, &ctx->call_plan);
     return clattn_plan_update(ctx->call_plan, &plan_params);

@@ -191,7 +191,8 @@ void clattn_context_destroy(clattn_context **ctx)
         return;
     clattn_context *closed = *ctx;
     *ctx = NULL;
-    clattn_plan_destroy(&closed->call_plan);
+    if (closed->call_plan != NULL)
+        closed->destroy_call_plan(&closed->call_plan);
     clattn_program_store_destroy(&closed->programs);
     if (closed->queue != NULL)
         clReleaseCommandQueue(closed->queue);

@@ -19,7 +19,8 @@ struct clattn_context {
     clattn_log log;
     clattn_error error;
     clattn_program_store *programs;
-    clattn_plan *call_plan; /* made and updated by calls without a plan, NULL until then */
+    clattn_plan *call_plan;                        /* made and updated by calls without a plan, NULL until then */
+    void (*destroy_call_plan)(clattn_plan **plan); /* set by who makes it: plans lie above the context */
 };
 
 /* clattn_cl_check() into the context's last error. */

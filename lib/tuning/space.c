@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Constraints on tiles and their resolution; see space.h. The kernels' #error lines say the same. */
+/* Constraints on tiles; see space.h. The kernels' #error lines say the same. */
 #include "tuning/space.h"
 
-#include "tuning/rows.h"
-
-#include <stddef.h>
-
-/* Work-items across a simt prefill tile, and the keys of a staged piece of V: TILE_COLUMNS, K_CHUNK and V_CHUNK of the
- * kernel. */
+/* TILE_COLUMNS, K_CHUNK and V_CHUNK of the simt prefill kernel. */
 #define SIMT_TILE_COLUMNS 16
 #define SIMT_K_CHUNK 32
 #define SIMT_V_CHUNK 8
@@ -126,65 +121,5 @@ clattn_status clattn_tile_check(const clattn_device_facts *facts, const clattn_t
                    "tuning: a %s tile of %d x %d at head_dim %d needs %lld bytes of local memory, the limit is %lld",
                    phase == CLATTN_PHASE_PREFILL ? "prefill" : "decode", (int)tile->block_q, (int)tile->block_kv,
                    (int)request->head_dim, (long long)needed, (long long)limit);
-    return CLATTN_OK;
-}
-
-/* A tile side in kernel units: given directly, in the other unit, or not at all (0). */
-static clattn_status resolve_side(const char *direct_name, int32_t direct, const char *other_name, int32_t other,
-                                  int32_t unit, int32_t *side, clattn_error *error)
-{
-    CLATTN_REQUIRE(error, direct >= 0, CLATTN_INVALID_TUNING, "tuning: %s is %d, expected 0 or more", direct_name,
-                   (int)direct);
-    CLATTN_REQUIRE(error, other >= 0, CLATTN_INVALID_TUNING, "tuning: %s is %d, expected 0 or more", other_name,
-                   (int)other);
-    CLATTN_REQUIRE(error, direct == 0 || other == 0, CLATTN_INVALID_TUNING, "tuning: %s and %s are both given",
-                   direct_name, other_name);
-    CLATTN_REQUIRE(error, (int64_t)other * unit <= INT32_MAX, CLATTN_INVALID_TUNING, "tuning: %s is %d, too large",
-                   other_name, (int)other);
-    if (direct > 0)
-        *side = direct;
-    else if (other > 0)
-        *side = other * unit;
-    return CLATTN_OK;
-}
-
-static clattn_status apply_override(const clattn_device_facts *facts, const clattn_tile_request *request,
-                                    int32_t page_size, const clattn_tuning *tuning, clattn_row *row,
-                                    clattn_error *error)
-{
-    CLATTN_REQUIRE(error, tuning->num_stages == 0 || tuning->num_stages == 1, CLATTN_INVALID_TUNING,
-                   "tuning: num_stages is %d, but no kernel pipelines deeper than 1", (int)tuning->num_stages);
-    CLATTN_REQUIRE(error, tuning->local_memory_limit_bytes >= 0, CLATTN_INVALID_TUNING,
-                   "tuning: local_memory_limit_bytes is %lld, expected 0 or more",
-                   (long long)tuning->local_memory_limit_bytes);
-    CLATTN_TRY(resolve_side("block_q", tuning->block_q, "num_queries_per_block", tuning->num_queries_per_block,
-                            request->group_size, &row->tiles[CLATTN_PHASE_PREFILL].block_q, error));
-    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
-        CLATTN_TRY(resolve_side("block_kv", tuning->block_kv, "num_kv_pages_per_block", tuning->num_kv_pages_per_block,
-                                page_size, &row->tiles[phase].block_kv, error));
-        CLATTN_TRY(resolve_side("work_group_size", tuning->work_group_size, "num_warps", tuning->num_warps,
-                                (int32_t)facts->preferred_multiple, &row->tiles[phase].work_group_size, error));
-    }
-    return CLATTN_OK;
-}
-
-clattn_status clattn_tuning_resolve(const clattn_device_facts *facts, const clattn_tile_request *request,
-                                    int32_t page_size, const clattn_tuning *tuning, clattn_row *row,
-                                    clattn_error *error)
-{
-    CLATTN_REQUIRE(error, request->family > CLATTN_FAMILY_DEFAULT && request->family < CLATTN_NUM_FAMILIES,
-                   CLATTN_INVALID_TUNING, "tuning: family %d is none", (int)request->family);
-    clattn_row resolved;
-    clattn_row_default(facts, request, &resolved);
-    if (tuning != NULL)
-        CLATTN_TRY(apply_override(facts, request, page_size, tuning, &resolved, error));
-    const int64_t limit = tuning != NULL ? tuning->local_memory_limit_bytes : 0;
-    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
-        const clattn_tile *tile = &resolved.tiles[phase];
-        CLATTN_TRY(clattn_tile_check(facts, request, (clattn_phase)phase, tile, limit, error));
-        if (request->family == CLATTN_FAMILY_VECTOR)
-            resolved.local_argument_bytes[phase] = (size_t)clattn_tile_local_bytes(request, (clattn_phase)phase, tile);
-    }
-    *row = resolved;
     return CLATTN_OK;
 }

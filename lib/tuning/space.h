@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tiles of each family and phase, and the constraints on them as predicates on plain device facts.
- * Owns: which tile a call runs with. Leaves the default values to rows.c. Without OpenCL.
+ * Leaves the default values to rows.c, and what a call runs with to resolve.c. Without OpenCL.
  */
 #ifndef CLATTN_TUNING_SPACE_H
 #define CLATTN_TUNING_SPACE_H
@@ -53,13 +53,5 @@ int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase
 clattn_status clattn_tile_check(const clattn_device_facts *facts, const clattn_tile_request *request,
                                 clattn_phase phase, const clattn_tile *tile, int64_t local_memory_limit_bytes,
                                 clattn_error *error);
-
-/*
- * The row for a request: the default one with the override's fields in place. Refuses an override that contradicts
- * itself or that the device cannot run, and a device on which not even the default fits.
- */
-clattn_status clattn_tuning_resolve(const clattn_device_facts *facts, const clattn_tile_request *request,
-                                    int32_t page_size, const clattn_tuning *tuning, clattn_row *row,
-                                    clattn_error *error);
 
 #endif

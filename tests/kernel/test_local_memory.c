@@ -2,7 +2,7 @@
 /* The local memory that tiles are said to need, against what the device compiler gives the built kernels. */
 #include "runtime/context.h"
 #include "support/device.h"
-#include "tuning/space.h"
+#include "tuning/resolve.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * Tiles against the facts of faked devices: what the default rows promise on every one of them, and each field of the
  * override. Their numbers are free to change; that every kernel can run them is not.
  */
-#include "tuning/space.h"
+#include "tuning/resolve.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
