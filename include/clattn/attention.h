@@ -135,14 +135,15 @@ typedef struct clattn_ragged_page_attention_params {
  *           max(0, p-W+1)..p for a window of W tokens, 0..p without one. W counts the query itself
  *           (ejkernel's Triton kernel lets W+1 keys through)
  * Edge      rows at or past query_start_loc[num_seqs] are written 0, their lse -inf; a slot that no query sees is
- *           never multiplied, whatever it holds; table entries behind the used ones are not read
+ *           never multiplied, whatever it holds; table entries behind the used ones are not read. out and lse must not
+ *           share bytes with each other or with an operand
  * Numerics  float32 accumulation for every dtype; the same inputs give bitwise the same output; with num_splits or
  *           batch_invariant a sequence's rows do not depend on the rest of the batch. lse is the natural logarithm
  *           of the sum of exponentials, sinks included
  * Async     enqueued on the context's queue; buffers live until the event completes. Host arrays are copied. Without a
  *           plan, waits as clattn_plan_update() does
  * Errors    INVALID_ARGUMENT  a missing tensor, a misaligned offset, head counts that do not divide, an option out of
- *                             range, fields of the batch together with a plan
+ *                             range, a result that overlaps another tensor, fields of the batch with a plan
  *           INVALID_SHAPE, INVALID_DTYPE, BUFFER_TOO_SMALL  a tensor that does not fit the others or its buffer
  *           UNSUPPORTED       head_dim or compute_dtype
  *           PLAN_MISMATCH     the plan was made for other heads, pages, window or context

@@ -110,6 +110,8 @@ clattn_status clattn_bind_tensor(clattn_context *ctx, const clattn_tensor *tenso
     uint64_t num_bytes = 0;
     CLATTN_TRY(extent_bytes(error, tensor, &checked, name, &num_bytes));
     CLATTN_TRY(check_buffer(ctx, tensor, name, num_bytes));
+    checked.begin_bytes = num_bytes > 0 ? tensor->offset_bytes : 0;
+    checked.end_bytes = num_bytes;
     *view = checked;
     return CLATTN_OK;
 }
@@ -120,4 +122,15 @@ clattn_status clattn_bind_typed_tensor(clattn_context *ctx, const clattn_tensor 
     CLATTN_REQUIRE(&ctx->error, tensor->buffer == NULL || tensor->dtype == dtype, CLATTN_INVALID_DTYPE,
                    "%s: dtype is %s, expected %s", name, clattn_dtype_name(tensor->dtype), clattn_dtype_name(dtype));
     return clattn_bind_tensor(ctx, tensor, name, rank, shape, view);
+}
+
+clattn_status clattn_bind_require_apart(clattn_context *ctx, const clattn_bound *result, const clattn_bound *other)
+{
+    const bool overlap = result->buffer == other->buffer && result->view->begin_bytes < other->view->end_bytes &&
+                         other->view->begin_bytes < result->view->end_bytes;
+    CLATTN_REQUIRE(
+        &ctx->error, !overlap, CLATTN_INVALID_ARGUMENT, "%s: its bytes %llu..%llu overlap those of %s, %llu..%llu",
+        result->name, (unsigned long long)result->view->begin_bytes, (unsigned long long)result->view->end_bytes,
+        other->name, (unsigned long long)other->view->begin_bytes, (unsigned long long)other->view->end_bytes);
+    return CLATTN_OK;
 }

@@ -19,4 +19,14 @@ clattn_status clattn_bind_tensor(clattn_context *ctx, const clattn_tensor *tenso
 clattn_status clattn_bind_typed_tensor(clattn_context *ctx, const clattn_tensor *tensor, const char *name,
                                        clattn_dtype dtype, int32_t rank, const int64_t *shape, clattn_view *view);
 
+/* A tensor that passed its checks. */
+typedef struct clattn_bound {
+    const char *name;
+    cl_mem buffer;
+    const clattn_view *view;
+} clattn_bound;
+
+/* A result must not share bytes with anything that the kernels read or write besides it. */
+clattn_status clattn_bind_require_apart(clattn_context *ctx, const clattn_bound *result, const clattn_bound *other);
+
 #endif

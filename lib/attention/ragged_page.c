@@ -7,6 +7,16 @@
 
 typedef clattn_ragged_page_attention_params ragged_params;
 
+/* The checked tensors; what is absent is all zero. */
+typedef struct operands {
+    clattn_view queries;
+    clattn_view key; /* of combined pages: both */
+    clattn_view value;
+    clattn_view out;
+    clattn_view lse;
+    clattn_view softmax_aux;
+} operands;
+
 /* A tensor that is optional is absent without a buffer; then nothing else of it may be given. */
 static clattn_status check_absent(clattn_context *ctx, const clattn_tensor *tensor, const char *name)
 {
@@ -16,24 +26,22 @@ static clattn_status check_absent(clattn_context *ctx, const clattn_tensor *tens
 }
 
 static clattn_status bind_separate_pages(clattn_context *ctx, const ragged_params *params, clattn_problem *problem,
-                                         clattn_attention_buffers *buffers)
+                                         operands *bound, clattn_attention_buffers *buffers)
 {
     const int64_t any[4] = {CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT};
-    clattn_view key;
-    clattn_view value;
     CLATTN_REQUIRE(&ctx->error, params->kv_layout > CLATTN_KV_COMBINED && params->kv_layout < CLATTN_NUM_KV_LAYOUTS,
                    CLATTN_INVALID_ARGUMENT,
                    "kv_layout is %s, expected nhd, hnd or heads_first with key_pages and value_pages",
                    clattn_kv_layout_name(params->kv_layout));
-    CLATTN_TRY(clattn_bind_tensor(ctx, &params->key_pages, "key_pages", 4, any, &key));
-    CLATTN_TRY(clattn_bind_tensor(ctx, &params->value_pages, "value_pages", 4, key.shape, &value));
+    CLATTN_TRY(clattn_bind_tensor(ctx, &params->key_pages, "key_pages", 4, any, &bound->key));
+    CLATTN_TRY(clattn_bind_tensor(ctx, &params->value_pages, "value_pages", 4, bound->key.shape, &bound->value));
     buffers->k = params->key_pages.buffer;
     buffers->v = params->value_pages.buffer;
-    return clattn_problem_set_kv(problem, params->kv_layout, &key, &value, &ctx->error);
+    return clattn_problem_set_kv(problem, params->kv_layout, &bound->key, &bound->value, &ctx->error);
 }
 
 static clattn_status bind_pages(clattn_context *ctx, const ragged_params *params, clattn_problem *problem,
-                                clattn_attention_buffers *buffers)
+                                operands *bound, clattn_attention_buffers *buffers)
 {
     const bool combined = params->kv_pages.buffer != NULL;
     const bool separate = params->key_pages.buffer != NULL || params->value_pages.buffer != NULL;
@@ -42,16 +50,15 @@ static clattn_status bind_pages(clattn_context *ctx, const ragged_params *params
     CLATTN_REQUIRE(&ctx->error, !combined || !separate, CLATTN_INVALID_ARGUMENT,
                    "kv_pages is given together with key_pages or value_pages");
     if (separate)
-        return bind_separate_pages(ctx, params, problem, buffers);
+        return bind_separate_pages(ctx, params, problem, bound, buffers);
 
     const int64_t any[4] = {CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT};
-    clattn_view pages;
     CLATTN_REQUIRE(&ctx->error, params->kv_layout == CLATTN_KV_COMBINED, CLATTN_INVALID_ARGUMENT,
                    "kv_layout is %s, expected combined with kv_pages", clattn_kv_layout_name(params->kv_layout));
-    CLATTN_TRY(clattn_bind_tensor(ctx, &params->kv_pages, "kv_pages", 4, any, &pages));
+    CLATTN_TRY(clattn_bind_tensor(ctx, &params->kv_pages, "kv_pages", 4, any, &bound->key));
     buffers->k = params->kv_pages.buffer;
     buffers->v = params->kv_pages.buffer;
-    return clattn_problem_set_kv(problem, CLATTN_KV_COMBINED, &pages, NULL, &ctx->error);
+    return clattn_problem_set_kv(problem, CLATTN_KV_COMBINED, &bound->key, NULL, &ctx->error);
 }
 
 static clattn_status bind_queries(clattn_context *ctx, const ragged_params *params, clattn_problem *problem,
@@ -70,19 +77,18 @@ static clattn_status bind_queries(clattn_context *ctx, const ragged_params *para
 }
 
 static clattn_status bind_results(clattn_context *ctx, const ragged_params *params, clattn_problem *problem,
-                                  clattn_attention_buffers *buffers)
+                                  operands *bound, clattn_attention_buffers *buffers)
 {
     const int64_t out_shape[3] = {problem->total_tokens, problem->num_q_heads, problem->head_dim_v};
-    clattn_view view;
-    CLATTN_TRY(clattn_bind_tensor(ctx, &params->out, "out", 3, out_shape, &view));
-    problem->out_dtype = view.dtype;
-    problem->out = clattn_rows_of(&view);
+    CLATTN_TRY(clattn_bind_tensor(ctx, &params->out, "out", 3, out_shape, &bound->out));
+    problem->out_dtype = bound->out.dtype;
+    problem->out = clattn_rows_of(&bound->out);
     buffers->out = params->out.buffer;
 
     problem->has_lse = params->lse.buffer != NULL;
     if (problem->has_lse) {
-        CLATTN_TRY(clattn_bind_typed_tensor(ctx, &params->lse, "lse", CLATTN_FLOAT32, 2, out_shape, &view));
-        problem->lse = clattn_rows_of(&view);
+        CLATTN_TRY(clattn_bind_typed_tensor(ctx, &params->lse, "lse", CLATTN_FLOAT32, 2, out_shape, &bound->lse));
+        problem->lse = clattn_rows_of(&bound->lse);
         buffers->lse = params->lse.buffer;
     } else {
         CLATTN_TRY(check_absent(ctx, &params->lse, "lse"));
@@ -90,8 +96,8 @@ static clattn_status bind_results(clattn_context *ctx, const ragged_params *para
     problem->has_sinks = params->softmax_aux.buffer != NULL;
     if (problem->has_sinks) {
         CLATTN_TRY(clattn_bind_typed_tensor(ctx, &params->softmax_aux, "softmax_aux", CLATTN_FLOAT32, 1, out_shape + 1,
-                                            &view));
-        problem->sinks_offset = view.offset;
+                                            &bound->softmax_aux));
+        problem->sinks_offset = bound->softmax_aux.offset;
         buffers->sinks = params->softmax_aux.buffer;
     } else {
         CLATTN_TRY(check_absent(ctx, &params->softmax_aux, "softmax_aux"));
@@ -99,20 +105,36 @@ static clattn_status bind_results(clattn_context *ctx, const ragged_params *para
     return CLATTN_OK;
 }
 
+/* Work-items write their results while others still read: neither result may share bytes with another tensor. */
+static clattn_status check_apart(clattn_context *ctx, const operands *bound, const clattn_attention_buffers *buffers)
+{
+    const clattn_bound tensors[] = {
+        {"out", buffers->out, &bound->out},         {"lse", buffers->lse, &bound->lse},
+        {"queries", buffers->q, &bound->queries},   {"the pages", buffers->k, &bound->key},
+        {"value_pages", buffers->v, &bound->value}, {"softmax_aux", buffers->sinks, &bound->softmax_aux},
+    };
+    const size_t num_results = 2;
+    for (size_t result = 0; result < num_results; ++result)
+        for (size_t other = result + 1; other < sizeof tensors / sizeof *tensors; ++other)
+            CLATTN_TRY(clattn_bind_require_apart(ctx, &tensors[result], &tensors[other]));
+    return CLATTN_OK;
+}
+
 /* Tensors and options, in the order of the fields. */
 static clattn_status bind(clattn_context *ctx, const ragged_params *params, clattn_problem *problem,
                           clattn_attention_buffers *buffers)
 {
-    clattn_view queries;
-    CLATTN_TRY(bind_queries(ctx, params, problem, &queries));
+    operands bound = {0};
+    CLATTN_TRY(bind_queries(ctx, params, problem, &bound.queries));
     buffers->q = params->queries.buffer;
-    CLATTN_TRY(bind_pages(ctx, params, problem, buffers));
-    CLATTN_REQUIRE(&ctx->error, queries.shape[2] == problem->head_dim, CLATTN_INVALID_SHAPE,
-                   "queries: dimension 2 is %lld, but the pages hold rows of %d", (long long)queries.shape[2],
+    CLATTN_TRY(bind_pages(ctx, params, problem, &bound, buffers));
+    CLATTN_REQUIRE(&ctx->error, bound.queries.shape[2] == problem->head_dim, CLATTN_INVALID_SHAPE,
+                   "queries: dimension 2 is %lld, but the pages hold rows of %d", (long long)bound.queries.shape[2],
                    (int)problem->head_dim);
     CLATTN_TRY(clattn_check_head_dim(problem->head_dim, &ctx->error));
     CLATTN_TRY(clattn_check_heads(problem->num_q_heads, problem->num_kv_heads, &ctx->error));
-    CLATTN_TRY(bind_results(ctx, params, problem, buffers));
+    CLATTN_TRY(bind_results(ctx, params, problem, &bound, buffers));
+    CLATTN_TRY(check_apart(ctx, &bound, buffers));
     CLATTN_TRY(clattn_problem_set_options(problem, params->softmax_scale, params->logits_soft_cap, params->mask_value,
                                           &ctx->error));
     CLATTN_TRY(clattn_problem_set_causal_window(problem, params->sliding_window, &ctx->error));

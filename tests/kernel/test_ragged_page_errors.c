@@ -219,6 +219,29 @@ static void wrong_offsets_and_strides_are_refused(void **state)
     support_ragged_destroy(&ragged);
 }
 
+/* The control is one buffer with out directly behind queries. */
+static void results_that_overlap_other_tensors_are_refused(void **state)
+{
+    const support_device *device = *state;
+    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    const clattn_tensor *queries = &ragged->queries.tensor;
+    const size_t num_bytes =
+        (size_t)(queries->shape[0] * queries->shape[1] * queries->shape[2]) * clattn_dtype_size(queries->dtype);
+    cl_mem shared = support_buffer_create(device, NULL, 2 * num_bytes);
+
+    ACCEPT(params.queries.buffer = params.out.buffer = shared; params.out.offset_bytes = num_bytes);
+    REFUSE(CLATTN_INVALID_ARGUMENT, "out,overlap,queries", params.queries.buffer = params.out.buffer = shared;
+           params.out.offset_bytes = num_bytes - sizeof(float));
+    REFUSE(CLATTN_INVALID_ARGUMENT, "out,overlap,queries", params.queries.buffer = params.out.buffer = shared;
+           params.queries.offset_bytes = num_bytes - sizeof(float));
+    REFUSE(CLATTN_INVALID_ARGUMENT, "out,overlap,lse", params.lse.buffer = params.out.buffer);
+    REFUSE(CLATTN_INVALID_ARGUMENT, "out,overlap,pages", params.out.buffer = params.kv_pages.buffer);
+    REFUSE(CLATTN_INVALID_ARGUMENT, "lse,overlap,queries", params.lse.buffer = params.queries.buffer);
+    REFUSE(CLATTN_INVALID_ARGUMENT, "lse,overlap,softmax_aux", params.softmax_aux.buffer = params.lse.buffer);
+    clReleaseMemObject(shared);
+    support_ragged_destroy(&ragged);
+}
+
 static void buffers_of_another_context_are_refused(void **state)
 {
     const support_device *device = *state;
@@ -455,6 +478,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(wrong_dtypes_are_refused),
         cmocka_unit_test(buffers_too_small_by_one_element_are_refused),
         cmocka_unit_test(wrong_offsets_and_strides_are_refused),
+        cmocka_unit_test(results_that_overlap_other_tensors_are_refused),
         cmocka_unit_test(buffers_of_another_context_are_refused),
         cmocka_unit_test(unsupported_head_dims_are_refused),
         cmocka_unit_test(contradictory_batches_are_refused),
