@@ -114,6 +114,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     load_row_bounds(&bounds, &sequence, &args, &item);
     row_state state = {NO_SCORE, 0.0f};
     float4 acc[BLOCK_Q];
+#pragma unroll
     for (int row = 0; row < BLOCK_Q; ++row)
         acc[row] = (float4)(0.0f);
 
@@ -130,6 +131,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
         barrier(CLK_LOCAL_MEM_FENCE); /* WAR rows, s_tile, factors */
     }
 
+#pragma unroll
     for (int row = 0; row < BLOCK_Q; ++row) {
         if (in_team)
             vstore4(acc[row], 0, stage + (thread / V_COLUMNS * BLOCK_Q + row) * HEAD_DIM_V + 4 * (thread % V_COLUMNS));

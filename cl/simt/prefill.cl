@@ -8,6 +8,9 @@
  *
  *     q_tile [d][row]     k chunk [d][key]      s_tile [row][key]     v chunk [key][d]
  *
+ * The loops over a work-item's rows, keys and columns are unrolled, for their arrays to lie in registers; those over d
+ * and over the keys of a chunk are kept rolled, since compilers for AMD GPUs otherwise hoist their loads and spill.
+ *
  * Grid      work-groups of WORK_GROUP_SIZE; group = item * num_kv_heads + kv_head
  * Memory    HEAD_DIM * (BLOCK_Q + 1) + BLOCK_Q * (BLOCK_KV + 1) + max(K_CHUNK * (BLOCK_KV + 1), V_CHUNK * HEAD_DIM_V)
  *           + WORK_GROUP_SIZE + 4 * BLOCK_Q + 4 * BLOCK_KV floats of local memory
@@ -69,15 +72,19 @@ static inline void compute_qk(local float *s_tile, local const float *q_tile, lo
     const int x = (int)get_local_id(0) % TILE_COLUMNS;
     const int y = (int)get_local_id(0) / TILE_COLUMNS;
     float scores[ROWS_PER_THREAD][KEYS_PER_THREAD];
-    for (int i = 0; i < ROWS_PER_THREAD; ++i)
+#pragma unroll
+    for (int i = 0; i < ROWS_PER_THREAD; ++i) {
+#pragma unroll
         for (int j = 0; j < KEYS_PER_THREAD; ++j)
             scores[i][j] = 0.0f;
+    }
 
     for (int d_begin = 0; d_begin < HEAD_DIM; d_begin += K_CHUNK) {
         barrier(CLK_LOCAL_MEM_FENCE); /* WAR stage; RAW q_tile, rows */
         load_k_chunk(stage, k, rows, d_begin);
         barrier(CLK_LOCAL_MEM_FENCE); /* RAW stage */
         const int width = min(K_CHUNK, HEAD_DIM - d_begin);
+#pragma unroll 1
         for (int d = 0; d < width; ++d) {
             float q_priv[ROWS_PER_THREAD];
 #pragma unroll
@@ -114,6 +121,7 @@ static inline void accumulate_pv(float acc[ROWS_PER_THREAD][COLUMNS_PER_THREAD],
     for (int key_begin = 0; key_begin < BLOCK_KV; key_begin += V_CHUNK) {
         load_v_chunk(stage, v, rows, key_begin);
         barrier(CLK_LOCAL_MEM_FENCE); /* RAW stage */
+#pragma unroll 1
         for (int key = 0; key < V_CHUNK; ++key) {
             float weight[ROWS_PER_THREAD];
 #pragma unroll
@@ -156,9 +164,12 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
     load_row_bounds(&bounds, &sequence, &args, &item);
     row_state state = {NO_SCORE, 0.0f};
     float acc[ROWS_PER_THREAD][COLUMNS_PER_THREAD];
-    for (int i = 0; i < ROWS_PER_THREAD; ++i)
+#pragma unroll
+    for (int i = 0; i < ROWS_PER_THREAD; ++i) {
+#pragma unroll
         for (int j = 0; j < COLUMNS_PER_THREAD; ++j)
             acc[i][j] = 0.0f;
+    }
     barrier(CLK_LOCAL_MEM_FENCE); /* RAW q_tile, bounds */
 
     for (int tile = item.kv_begin; tile < item.kv_end; tile += BLOCK_KV) {
@@ -176,8 +187,10 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
     }
 
     finish_rows(scratch, factors, &state, &sequence, &args, &item, kv_head, sinks, lse, partial_state);
+#pragma unroll
     for (int i = 0; i < ROWS_PER_THREAD; ++i) {
         const int row = y + i * TILE_ROWS;
+#pragma unroll
         for (int j = 0; j < COLUMNS_PER_THREAD; ++j) {
             const int d = x + j * TILE_COLUMNS;
             if (row < item.num_rows && d < HEAD_DIM_V)
