@@ -1,0 +1,38 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# PoCL 3.1 turns some local arrays into globals of the compiled kernel, which its threads then share: results are
+# right alone and wrong at random beside others. Such an array is a data symbol of the kernel's shared object. Runs a
+# test with a kernel cache of its own and looks at what was compiled.
+#
+# usage: test_private_local_memory.sh TEST FAMILY
+set -eu
+
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+if ! command -v nm >/dev/null 2>&1; then
+    echo "skipped: nm not found"
+    exit 77
+fi
+code=0
+POCL_CACHE_DIR="$work" "$1" "$2" >"$work/printed" 2>&1 || code=$?
+find "$work" -name 'clattn_*.so' >"$work/kernels"
+if [ "$code" -eq 0 ] && [ ! -s "$work/kernels" ]; then
+    echo "skipped: the OpenCL implementation leaves no compiled kernels"
+    exit 77
+fi
+while IFS= read -r kernel; do
+    nm "$kernel" | sed -n 's/^[0-9a-f]* [bBdD] \(clattn_.*\)/\1/p'
+done <"$work/kernels" | sort | uniq -c >"$work/shared"
+if [ -s "$work/shared" ]; then
+    echo "local arrays that all threads share:" >&2
+    cat "$work/shared" >&2
+    exit 1
+fi
+if [ "$code" -ne 0 ]; then
+    cat "$work/printed" >&2
+    exit "$code"
+fi
+echo "$(wc -l <"$work/kernels") kernels, no shared local array"
