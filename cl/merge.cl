@@ -34,8 +34,6 @@ clattn_merge(global STORAGE(OUT_DTYPE) *restrict out, global float *restrict lse
 
     for (int row = 0; row < num_rows; ++row) {
         const int packed_row = first_row + row;
-        const ulong token = (ulong)(first_token + packed_row / args.group_size);
-        const int head = kv_head * args.group_size + packed_row % args.group_size;
 
         float joint_max = NO_SCORE;
         for (int split = 0; split < num_splits; ++split)
@@ -52,15 +50,15 @@ clattn_merge(global STORAGE(OUT_DTYPE) *restrict out, global float *restrict lse
             for (int i = 0; i < COLUMNS; ++i)
                 acc[i] += weight * from[min(COLUMN(i), HEAD_DIM_V - 1)]; /* a column past the last is never stored */
         }
-        const row_result result = row_finalize(joint_max, joint_sum, sinks, &args, head);
+        const row_result result = row_finalize(joint_max, joint_sum, sinks, &args, q_head_of(&args, kv_head, packed_row));
 
-        const ulong to = args.out_offset + token * args.out_token_stride + (ulong)head * args.out_head_stride;
+        const ulong to = out_offset(&args, first_token, kv_head, packed_row);
         for (int i = 0; i < COLUMNS; ++i)
             if (COLUMN(i) < HEAD_DIM_V)
                 STORE(OUT_DTYPE)(out, to + (ulong)COLUMN(i), acc[i] * result.scale);
 #if LSE
         if (get_local_id(0) == 0)
-            lse[args.lse_offset + token * args.lse_token_stride + (ulong)head * args.lse_head_stride] = result.lse;
+            lse[lse_offset(&args, first_token, kv_head, packed_row)] = result.lse;
 #endif
     }
 }

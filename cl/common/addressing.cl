@@ -34,23 +34,24 @@ static inline ulong v_offset(const kv_cursor *cursor, const attention_args *args
     return args->v_offset + (ulong)cursor->pages[cursor->page] * args->v_page_stride + (ulong)cursor->slot * args->v_slot_stride;
 }
 
-static inline ulong q_offset(const sequence_t *sequence, const attention_args *args, int kv_head, int row)
+/* Queries, results and their log-sum-exps: a packed row's token and head times their strides. */
+static inline ulong row_offset(const attention_args *args, int first_token, int kv_head, int row, ulong token_stride, ulong head_stride)
 {
-    const int token = sequence->first_token + row / args->group_size;
-    const int head = kv_head * args->group_size + row % args->group_size;
-    return args->q_offset + (ulong)token * args->q_token_stride + (ulong)head * args->q_head_stride;
+    const int token = first_token + row / args->group_size;
+    return (ulong)token * token_stride + (ulong)q_head_of(args, kv_head, row) * head_stride;
 }
 
-static inline ulong out_offset(const sequence_t *sequence, const attention_args *args, int kv_head, int row)
+static inline ulong q_offset(const attention_args *args, int first_token, int kv_head, int row)
 {
-    const int token = sequence->first_token + row / args->group_size;
-    const int head = kv_head * args->group_size + row % args->group_size;
-    return args->out_offset + (ulong)token * args->out_token_stride + (ulong)head * args->out_head_stride;
+    return args->q_offset + row_offset(args, first_token, kv_head, row, args->q_token_stride, args->q_head_stride);
 }
 
-static inline ulong lse_offset(const sequence_t *sequence, const attention_args *args, int kv_head, int row)
+static inline ulong out_offset(const attention_args *args, int first_token, int kv_head, int row)
 {
-    const int token = sequence->first_token + row / args->group_size;
-    const int head = kv_head * args->group_size + row % args->group_size;
-    return args->lse_offset + (ulong)token * args->lse_token_stride + (ulong)head * args->lse_head_stride;
+    return args->out_offset + row_offset(args, first_token, kv_head, row, args->out_token_stride, args->out_head_stride);
+}
+
+static inline ulong lse_offset(const attention_args *args, int first_token, int kv_head, int row)
+{
+    return args->lse_offset + row_offset(args, first_token, kv_head, row, args->lse_token_stride, args->lse_head_stride);
 }

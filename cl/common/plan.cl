@@ -51,21 +51,33 @@ static inline work_item_t load_work_item(global const int *plan, const attention
     return item;
 }
 
-/* Position of a packed row, and the keys [first, past) that it sees. */
-static inline int row_position(const sequence_t *sequence, const attention_args *args, int row)
+/* The packed row of a tile's row; rows past the item's last repeat it. */
+static inline int packed_row_of(const work_item_t *item, int row)
 {
-    return sequence->first_position + row / args->group_size;
+    return item->first_row + min(row, item->num_rows - 1);
 }
 
-static inline int first_visible_key(const sequence_t *sequence, const attention_args *args, int position)
+/* The query head of a packed row. */
+static inline int q_head_of(const attention_args *args, int kv_head, int packed_row)
 {
-    return max(sequence->kv_start, position - args->window_left);
+    return kv_head * args->group_size + packed_row % args->group_size;
 }
 
-static inline int past_visible_key(const sequence_t *sequence, const attention_args *args, int position)
+/* Keys [first, past). */
+typedef struct {
+    int first;
+    int past;
+} key_range;
+
+/* The keys of the item that a tile's row sees; neither end decreases from row to row. */
+static inline key_range visible_keys(const sequence_t *sequence, const attention_args *args, const work_item_t *item, int row)
 {
+    const int position = sequence->first_position + packed_row_of(item, row) / args->group_size;
+    const int first = max(sequence->kv_start, position - args->window_left);
     const int to_end = sequence->kv_end - 1 - position;
-    return args->window_right < to_end ? position + args->window_right + 1 : sequence->kv_end;
+    const int past = args->window_right < to_end ? position + args->window_right + 1 : sequence->kv_end;
+    const key_range keys = {max(item->kv_begin, first), min(item->kv_end, past)};
+    return keys;
 }
 
 /* Row of the partial results: splits of a tile lie one after another, the kv heads of a row beside each other. */

@@ -36,7 +36,7 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
                                const attention_args *args, const work_item_t *item, int kv_head)
 {
     for (int i = (int)get_local_id(0); i < BLOCK_Q * HEAD_DIM; i += WORK_GROUP_SIZE) {
-        const ulong from = q_offset(sequence, args, kv_head, item->first_row + min(i / HEAD_DIM, item->num_rows - 1));
+        const ulong from = q_offset(args, sequence->first_token, kv_head, packed_row_of(item, i / HEAD_DIM));
         q_tile[i] = LOAD(Q_DTYPE)(q, from + (ulong)(i % HEAD_DIM)) * args->q_scale;
     }
 }

@@ -41,7 +41,7 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
     for (int i = (int)get_local_id(0); i < BLOCK_Q * HEAD_DIM; i += WORK_GROUP_SIZE) {
         const int row = i / HEAD_DIM;
         const int d = i % HEAD_DIM;
-        const ulong from = q_offset(sequence, args, kv_head, item->first_row + min(row, item->num_rows - 1));
+        const ulong from = q_offset(args, sequence->first_token, kv_head, packed_row_of(item, row));
         q_tile[d * Q_STRIDE + row] = LOAD(Q_DTYPE)(q, from + (ulong)d) * args->q_scale;
     }
 }

@@ -45,9 +45,9 @@ static inline void load_row_bounds(local row_bounds *bounds, const sequence_t *s
                                    const work_item_t *item)
 {
     for (int row = (int)get_local_id(0); row < BLOCK_Q; row += WORK_GROUP_SIZE) {
-        const int position = row_position(sequence, args, item->first_row + min(row, item->num_rows - 1));
-        bounds->first[row] = max(item->kv_begin, first_visible_key(sequence, args, position));
-        bounds->past[row] = min(item->kv_end, past_visible_key(sequence, args, position));
+        const key_range keys = visible_keys(sequence, args, item, row);
+        bounds->first[row] = keys.first;
+        bounds->past[row] = keys.past;
     }
 }
 
@@ -67,7 +67,7 @@ static inline bool sees(local const row_bounds *bounds, int row, int key)
     return key >= bounds->first[row] && key < bounds->past[row];
 }
 
-/* Whether some row of the tile does not see some of its keys; positions do not decrease along the rows. */
+/* Whether some row of the tile does not see some of its keys. */
 static inline bool tile_is_masked(local const row_bounds *bounds, int tile)
 {
     return tile < bounds->first[BLOCK_Q - 1] || tile + BLOCK_KV > bounds->past[0];
@@ -123,9 +123,8 @@ static inline void finish_rows(local float *scratch, local float *scales, const 
     float sum = 0.0f;
     for (int i = 0; i < THREADS_PER_ROW; ++i)
         sum += scratch[row * THREADS_PER_ROW + i];
-    const int packed_row = item->first_row + min(row, item->num_rows - 1);
-    const row_result result =
-        row_finalize(state->max, sum, sinks, args, kv_head * args->group_size + packed_row % args->group_size);
+    const int packed_row = packed_row_of(item, row);
+    const row_result result = row_finalize(state->max, sum, sinks, args, q_head_of(args, kv_head, packed_row));
     const bool writes = thread % THREADS_PER_ROW == 0;
     if (writes)
         scales[row] = item->partial >= 0 ? 1.0f : result.scale;
@@ -134,7 +133,7 @@ static inline void finish_rows(local float *scratch, local float *scales, const 
             partial_state[partial_row(args, item->partial, row, kv_head)] = (float2)(state->max, sum);
 #if LSE
         else
-            lse[lse_offset(sequence, args, kv_head, packed_row)] = result.lse;
+            lse[lse_offset(args, sequence->first_token, kv_head, packed_row)] = result.lse;
 #endif
     }
     barrier(CLK_LOCAL_MEM_FENCE); /* RAW scales */
@@ -147,5 +146,5 @@ static inline void store_result(global STORAGE(OUT_DTYPE) *out, global float *pa
     if (item->partial >= 0)
         partial_acc[partial_row(args, item->partial, row, kv_head) * HEAD_DIM_V + (ulong)d] = value;
     else
-        STORE(OUT_DTYPE)(out, out_offset(sequence, args, kv_head, item->first_row + row) + (ulong)d, value);
+        STORE(OUT_DTYPE)(out, out_offset(args, sequence->first_token, kv_head, item->first_row + row) + (ulong)d, value);
 }

@@ -61,8 +61,6 @@
 #error "BLOCK_KV must be a multiple of LANES"
 #endif
 
-#define AT(array, index) (*(local lanes_t *)((array) + (index)))
-
 typedef global const STORAGE(K_DTYPE) *key_pointer;
 typedef global const STORAGE(V_DTYPE) *value_pointer;
 
@@ -113,8 +111,7 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
 {
     for (int head = 0; head < HEADS; ++head) {
         for (int row = 0; row < BLOCK_Q; ++row) {
-            const int packed_row = item->first_row + min(row, item->num_rows - 1);
-            const ulong from = q_offset(sequence, args, first_head + head, packed_row);
+            const ulong from = q_offset(args, sequence->first_token, first_head + head, packed_row_of(item, row));
             for (int d = 0; d < HEAD_DIM; d += LANES)
                 AT(q_tile, (head * BLOCK_Q + row) * HEAD_DIM + d) = LOAD_LANES(Q_DTYPE)(q + from + d) * args->q_scale;
         }
@@ -290,9 +287,9 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     int first_key[BLOCK_Q];
     int past_key[BLOCK_Q];
     for (int row = 0; row < BLOCK_Q; ++row) {
-        const int position = row_position(&sequence, &args, item.first_row + min(row, item.num_rows - 1));
-        first_key[row] = max(item.kv_begin, first_visible_key(&sequence, &args, position));
-        past_key[row] = min(item.kv_end, past_visible_key(&sequence, &args, position));
+        const key_range range = visible_keys(&sequence, &args, &item, row);
+        first_key[row] = range.first;
+        past_key[row] = range.past;
     }
     for (int row = 0; row < NUM_ROWS; ++row) {
         row_max[row] = NO_SCORE;
@@ -350,13 +347,12 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
                     STORE_VECTOR(LANES, DTYPE_FLOAT32)(partial_acc + index * HEAD_DIM_V + d, AT(from, d));
                 continue;
             }
-            const int q_head = kv_head * args.group_size + packed_row % args.group_size;
-            const row_result result = row_finalize(row_max[state], sum, sinks, &args, q_head);
-            const ulong to = out_offset(&sequence, &args, kv_head, packed_row);
+            const row_result result = row_finalize(row_max[state], sum, sinks, &args, q_head_of(&args, kv_head, packed_row));
+            const ulong to = out_offset(&args, sequence.first_token, kv_head, packed_row);
             for (int d = 0; d < HEAD_DIM_V; d += LANES)
                 STORE_VECTOR(LANES, OUT_DTYPE)(out + to + d, AT(from, d) * result.scale);
 #if LSE
-            lse[lse_offset(&sequence, &args, kv_head, packed_row)] = result.lse;
+            lse[lse_offset(&args, sequence.first_token, kv_head, packed_row)] = result.lse;
 #endif
         }
     }

@@ -68,8 +68,6 @@ typedef global const float *value_row;
 typedef local const float *value_row;
 #endif
 
-#define AT(array, index) (*(local lanes_t *)((array) + (index)))
-
 /* Copies a 16-bit row into local memory as float32. */
 #define DEFINE_CONVERT_ROW(name, dtype, width)                                      \
     static inline void name(local float *row, global const STORAGE(dtype) *address) \
@@ -94,7 +92,7 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
     for (int row = 0; row < padded_rows(item); row += LANES) {
         ulong from[LANES];
         for (int i = 0; i < LANES; ++i)
-            from[i] = q_offset(sequence, args, kv_head, item->first_row + min(row + i, item->num_rows - 1));
+            from[i] = q_offset(args, sequence->first_token, kv_head, packed_row_of(item, row + i));
         local float *to = q_tile + row / ROW_BLOCK * (ROW_BLOCK * HEAD_DIM) + row % ROW_BLOCK;
         int d = 0;
         for (; d + LANES <= HEAD_DIM; d += LANES) {
@@ -303,12 +301,12 @@ static inline void store_rows(const results *results, local const float *acc_row
             to[i] = index * HEAD_DIM_V;
             continue;
         }
-        const int head = kv_head * args->group_size + packed_row % args->group_size;
-        const row_result result = row_finalize(row_max[i], row_sum[i], results->sinks, args, head);
+        const row_result result =
+            row_finalize(row_max[i], row_sum[i], results->sinks, args, q_head_of(args, kv_head, packed_row));
         scales[i] = result.scale;
-        to[i] = out_offset(sequence, args, kv_head, packed_row);
+        to[i] = out_offset(args, sequence->first_token, kv_head, packed_row);
 #if LSE
-        results->lse[lse_offset(sequence, args, kv_head, packed_row)] = result.lse;
+        results->lse[lse_offset(args, sequence->first_token, kv_head, packed_row)] = result.lse;
 #endif
     }
 
@@ -362,9 +360,9 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
 
     load_q_tile(q_tile, q, &sequence, &args, &item, kv_head);
     for (int row = 0; row < padded_rows(&item); ++row) {
-        const int position = row_position(&sequence, &args, item.first_row + min(row, item.num_rows - 1));
-        first_key[row] = max(item.kv_begin, first_visible_key(&sequence, &args, position));
-        past_key[row] = min(item.kv_end, past_visible_key(&sequence, &args, position));
+        const key_range range = visible_keys(&sequence, &args, &item, row);
+        first_key[row] = range.first;
+        past_key[row] = range.past;
         row_max[row] = NO_SCORE;
         row_sum[row] = 0.0f;
     }

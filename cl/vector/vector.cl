@@ -28,6 +28,9 @@ typedef PASTE(int, LANES) int_lanes_t;
 #define PREFETCH(address)
 #endif
 
+/* A vector in local memory, at an element index that is a multiple of LANES. */
+#define AT(array, index) (*(local lanes_t *)((array) + (index)))
+
 #define LOAD_LANES(dtype) LOAD_VECTOR(LANES, dtype)
 
 DEFINE_LOAD_VECTOR(8)

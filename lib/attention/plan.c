@@ -297,7 +297,6 @@ clattn_status clattn_plan_update(clattn_plan *plan, const clattn_plan_params *pa
     plan->row = draft.row;
     plan->counts = draft.counts;
     plan->sections = draft.sections;
-    plan->num_seqs = params->num_seqs;
     plan->num_splits = params->num_splits;
     plan->batch_invariant = params->batch_invariant;
     plan->has_slots = params->slot_mapping != NULL;

@@ -34,7 +34,6 @@ struct clattn_plan {
     clattn_row row;
     clattn_schedule_counts counts;
     clattn_plan_sections sections;
-    int32_t num_seqs;
     int32_t num_splits; /* as asked for, 0 = automatic */
     bool batch_invariant;
     bool has_slots;

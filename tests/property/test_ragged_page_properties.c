@@ -239,6 +239,14 @@ static void tokens_before_the_window_change_no_bit(void **state)
     support_ragged_destroy(&poisoned);
 }
 
+/* Every query row of both, which ran the same sequences. */
+static void expect_rows_close(const support_ragged *a, const support_ragged *b, const support_ragged_case *problem)
+{
+    for (int32_t s = 0; s < problem->num_seqs; s++)
+        support_ragged_expect_close(a, s, b, s, problem->context_lens[s] - problem->q_lens[s], problem->q_lens[s],
+                                    TOLERANCE);
+}
+
 static void splits_agree_with_one_pass(void **state)
 {
     static const int32_t num_splits[] = {2, 3, 7, 64};
@@ -250,9 +258,7 @@ static void splits_agree_with_one_pass(void **state)
     for (int32_t i = 0; i < COUNT(num_splits); i++) {
         problem.num_splits = num_splits[i];
         support_ragged *split = run(*state, &problem);
-        for (int32_t s = 0; s < problem.num_seqs; s++)
-            support_ragged_expect_close(whole, s, split, s, problem.context_lens[s] - problem.q_lens[s],
-                                        problem.q_lens[s], TOLERANCE);
+        expect_rows_close(whole, split, &problem);
         support_ragged_destroy(&split);
     }
     support_ragged_destroy(&whole);
@@ -318,9 +324,7 @@ static void grouped_heads_agree_with_repeated_kv_heads(void **state)
     problem.kv_head_repeats = 4;
     support_ragged *repeated = run(*state, &problem);
 
-    for (int32_t s = 0; s < problem.num_seqs; s++)
-        support_ragged_expect_close(grouped, s, repeated, s, problem.context_lens[s] - problem.q_lens[s],
-                                    problem.q_lens[s], TOLERANCE);
+    expect_rows_close(grouped, repeated, &problem);
     support_ragged_destroy(&grouped);
     support_ragged_destroy(&repeated);
 }
@@ -332,9 +336,7 @@ static void a_window_past_the_context_agrees_with_none(void **state)
     problem.sliding_window = 193;
     support_ragged *wide = run(*state, &problem);
 
-    for (int32_t s = 0; s < problem.num_seqs; s++)
-        support_ragged_expect_close(none, s, wide, s, problem.context_lens[s] - problem.q_lens[s], problem.q_lens[s],
-                                    TOLERANCE);
+    expect_rows_close(none, wide, &problem);
     support_ragged_destroy(&none);
     support_ragged_destroy(&wide);
 }
