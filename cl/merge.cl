@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Joins the partial states of rows whose keys were split: with M the largest maximum,
+ * Joins states over disjoint keys: with M the largest maximum,
  * out = sum_i 2^(m_i - M) acc_i / sum_i 2^(m_i - M) sum_i (flash-decoding; FlashInfer, arXiv 2501.01005, section 2.2).
+ * PLANNED: the partial states of rows whose keys were split, by the plan's merge items; otherwise the caller's states.
  * No state at all is the empty row: it writes 0 and -inf, which is how rows that no sequence owns are cleared.
  *
  * Grid      work-groups of WORK_GROUP_SIZE; group = item * num_kv_heads + kv_head; work-items share the columns
  */
 
-/* Problem: HEAD_DIM_V, OUT_DTYPE, SINKS, LSE. Tunable: WORK_GROUP_SIZE. */
-#ifndef HEAD_DIM_V
-#error "HEAD_DIM_V is missing"
+/* Problem: HEAD_DIM_V, STATES_DTYPE, STATES_LSE, PLANNED, OUT_DTYPE, SINKS, STATE, NUMERATOR. Tunable: WORK_GROUP_SIZE. */
+#if !defined(HEAD_DIM_V) || !defined(STATES_DTYPE) || !defined(STATES_LSE) || !defined(PLANNED)
+#error "HEAD_DIM_V, STATES_DTYPE, STATES_LSE and PLANNED are missing"
 #endif
 #ifndef WORK_GROUP_SIZE
 #define WORK_GROUP_SIZE 1
@@ -19,46 +20,105 @@
 #define COLUMNS ((HEAD_DIM_V + WORK_GROUP_SIZE - 1) / WORK_GROUP_SIZE)
 #define COLUMN(i) ((int)get_local_id(0) + (i) * WORK_GROUP_SIZE)
 
-__attribute__((reqd_work_group_size(WORK_GROUP_SIZE, 1, 1))) kernel void
-clattn_merge(global STORAGE(OUT_DTYPE) *restrict out, global float *restrict lse, global const float *restrict sinks,
-             global const float *restrict partial_acc, global const float2 *restrict partial_state,
-             global const int *restrict plan, const attention_args args)
+/* A maximum is in units of log2 where our kernels left it, natural where it is the caller's. */
+#if PLANNED
+#define LOG2_UNIT 1.0f
+#define NATURAL_UNIT LN_2
+#else
+#define LOG2_UNIT LOG2_E
+#define NATURAL_UNIT 1.0f
+#endif
+
+/* Where one part of the states lies, in elements. */
+typedef struct {
+    ulong offset, state_stride, row_stride, head_stride;
+} states_address;
+
+/* What merging needs besides attention_args. The host writes it (lib/attention/merge.c): change them together. */
+typedef struct {
+    states_address acc, max, sum; /* sum: unused with STATES_LSE */
+    int num_states, num_rows, rows_per_item; /* unless PLANNED */
+    int unused;
+} merge_args;
+
+/* Rows [first_row, first_row + num_rows) of a sequence. State i of the first one is row first_state + i * states_apart. */
+typedef struct {
+    int first_token;
+    int first_row, num_rows;
+    int first_state, states_apart;
+    int num_states;
+} merge_item;
+
+static inline merge_item load_merge_item(global const int *plan, const attention_args *args, const merge_args *states, int index)
 {
+#if PLANNED
+    global const int *record = plan + args->items_at + RECORD_INTS * index;
+    const merge_item item = {record[0], record[1], record[2], record[3], record[2], record[4]};
+#else
+    const int first_row = index * states->rows_per_item;
+    const merge_item item = {0, first_row, min(states->rows_per_item, states->num_rows - first_row), first_row, 0,
+                             states->num_states};
+#endif
+    return item;
+}
+
+static inline ulong state_at(const states_address *address, const merge_item *item, int state, int row, int head)
+{
+    const ulong state_row = (ulong)item->first_state + (ulong)state * (ulong)item->states_apart + (ulong)row;
+    return address->offset + (ulong)state * address->state_stride + state_row * address->row_stride +
+           (ulong)head * address->head_stride;
+}
+
+/* In the states' own unit. A state without keys has the sum 0. A state by its log-sum-exp is one whose sum is 1. */
+static inline row_sums load_sums(global const float *max_or_lse, global const float *sum, const merge_args *states,
+                                 const merge_item *item, int state, int row, int head)
+{
+    const float largest = max_or_lse[state_at(&states->max, item, state, row, head)];
+#if STATES_LSE
+    const row_sums sums = {largest, largest == -INFINITY ? 0.0f : 1.0f};
+#else
+    const row_sums sums = {largest, sum[state_at(&states->sum, item, state, row, head)]};
+#endif
+    return sums;
+}
+
+__attribute__((reqd_work_group_size(WORK_GROUP_SIZE, 1, 1))) kernel void
+clattn_merge(global STORAGE(OUT_DTYPE) *restrict out, global float *restrict states_out, global float *restrict denominators,
+             global const float *restrict sinks, global const STORAGE(STATES_DTYPE) *restrict acc_in,
+             global const float *restrict max_in, global const float *restrict sum_in, global const int *restrict plan,
+             const attention_args args, const merge_args states)
+{
+    const results_t results = {out, states_out, denominators, sinks, 0, 0};
     const int kv_head = (int)get_group_id(0) % args.num_kv_heads;
-    global const int *record = plan + args.items_at + RECORD_INTS * ((int)get_group_id(0) / args.num_kv_heads);
-    const int first_token = record[0]; /* of the sequence */
-    const int first_row = record[1];
-    const int num_rows = record[2];
-    const int first_partial = record[3];
-    const int num_splits = record[4];
+    const merge_item item = load_merge_item(plan, &args, &states, (int)get_group_id(0) / args.num_kv_heads);
 
-    for (int row = 0; row < num_rows; ++row) {
-        const int packed_row = first_row + row;
-
-        float joint_max = NO_SCORE;
-        for (int split = 0; split < num_splits; ++split)
-            joint_max = fmax(joint_max, partial_state[partial_row(&args, first_partial, split * num_rows + row, kv_head)].x);
-        float joint_sum = 0.0f;
+    for (int row = 0; row < item.num_rows; ++row) {
+        row_sums joint = {NO_SCORE, 0.0f};
+        for (int i = 0; i < item.num_states; ++i) {
+            const row_sums sums = load_sums(max_in, sum_in, &states, &item, i, row, kv_head);
+            joint.max = fmax(joint.max, sums.sum == 0.0f ? NO_SCORE : sums.max);
+        }
         float acc[COLUMNS];
         for (int i = 0; i < COLUMNS; ++i)
             acc[i] = 0.0f;
-        for (int split = 0; split < num_splits; ++split) {
-            const ulong index = partial_row(&args, first_partial, split * num_rows + row, kv_head);
-            const float weight = exp2(partial_state[index].x - joint_max);
-            joint_sum += weight * partial_state[index].y;
-            global const float *from = partial_acc + index * HEAD_DIM_V;
-            for (int i = 0; i < COLUMNS; ++i)
-                acc[i] += weight * from[min(COLUMN(i), HEAD_DIM_V - 1)]; /* a column past the last is never stored */
+        for (int i = 0; i < item.num_states; ++i) {
+            const row_sums sums = load_sums(max_in, sum_in, &states, &item, i, row, kv_head);
+            if (sums.sum == 0.0f)
+                continue; /* whatever its other parts hold */
+            const float weight = exp2((sums.max - joint.max) * LOG2_UNIT); /* the difference is nearly exact */
+            joint.sum += weight * sums.sum;
+            const ulong from = state_at(&states.acc, &item, i, row, kv_head);
+            for (int j = 0; j < COLUMNS; ++j) /* a column past the last is never stored */
+                acc[j] += weight * LOAD(STATES_DTYPE)(acc_in, from + (ulong)min(COLUMN(j), HEAD_DIM_V - 1));
         }
-        const row_result result = row_finalize(joint_max, joint_sum, sinks, &args, q_head_of(&args, kv_head, packed_row));
 
-        const ulong to = out_offset(&args, first_token, kv_head, packed_row);
+        const int packed_row = item.first_row + row;
+        const row_result result = finalize_row(joint, NATURAL_UNIT, sinks, &args, kv_head, packed_row);
+        const ulong to = out_offset(&args, item.first_token, kv_head, packed_row);
         for (int i = 0; i < COLUMNS; ++i)
             if (COLUMN(i) < HEAD_DIM_V)
                 STORE(OUT_DTYPE)(out, to + (ulong)COLUMN(i), acc[i] * result.scale);
-#if LSE
         if (get_local_id(0) == 0)
-            lse[lse_offset(&args, first_token, kv_head, packed_row)] = result.lse;
-#endif
+            store_state(&results, &args, item.first_token, kv_head, packed_row, &result);
     }
 }

@@ -34,7 +34,7 @@ static inline ulong v_offset(const kv_cursor *cursor, const attention_args *args
     return args->v_offset + (ulong)cursor->pages[cursor->page] * args->v_page_stride + (ulong)cursor->slot * args->v_slot_stride;
 }
 
-/* Queries, results and their log-sum-exps: a packed row's token and head times their strides. */
+/* Queries, results and their softmax states: a packed row's token and head times their strides. */
 static inline ulong row_offset(const attention_args *args, int first_token, int kv_head, int row, ulong token_stride, ulong head_stride)
 {
     const int token = first_token + row / args->group_size;
@@ -51,7 +51,13 @@ static inline ulong out_offset(const attention_args *args, int first_token, int 
     return args->out_offset + row_offset(args, first_token, kv_head, row, args->out_token_stride, args->out_head_stride);
 }
 
-static inline ulong lse_offset(const attention_args *args, int first_token, int kv_head, int row)
+static inline ulong state_offset(const attention_args *args, int first_token, int kv_head, int row)
 {
-    return args->lse_offset + row_offset(args, first_token, kv_head, row, args->lse_token_stride, args->lse_head_stride);
+    return args->state_offset + row_offset(args, first_token, kv_head, row, args->state_token_stride, args->state_head_stride);
+}
+
+static inline ulong denominator_offset(const attention_args *args, int first_token, int kv_head, int row)
+{
+    return args->denominator_offset +
+           row_offset(args, first_token, kv_head, row, args->denominator_token_stride, args->denominator_head_stride);
 }

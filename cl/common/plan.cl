@@ -12,13 +12,16 @@ typedef struct {
     ulong k_offset, k_page_stride, k_slot_stride, k_head_stride;
     ulong v_offset, v_page_stride, v_slot_stride, v_head_stride;
     ulong out_offset, out_token_stride, out_head_stride;
-    ulong lse_offset, lse_token_stride, lse_head_stride;
-    ulong sinks_offset;
+    ulong state_offset, state_token_stride, state_head_stride; /* of the row's lse or max */
+    ulong denominator_offset, denominator_token_stride, denominator_head_stride;
+    ulong sinks_offset, sinks_q_head_stride, sinks_kv_head_stride;
     int seqs_at, items_at, pages_at;
     int num_kv_heads, group_size, page_size;
     int window_left, window_right; /* inclusive distances, INT_MAX = unlimited */
+    int num_sinks;                 /* of a row */
     float q_scale;                 /* applied to q once; with a soft cap it divides by the cap */
     float cap_scale;               /* soft cap in units of log2, unused without one */
+    float mask_value;              /* the maximum of a row without keys */
 } attention_args;
 
 /* A sequence of the batch. Its packed row r is query token r / group_size and head r % group_size of a kv head's group. */

@@ -4,22 +4,23 @@
  * registers, neighbouring work-items reading neighbouring elements of a row.
  *
  * Scores: LANES_PER_KEY work-items share a key; each sums its part of d for all rows, and the parts meet in local
- * memory. Output: V_COLUMNS work-items share a V row, 4 columns each; KEY_GROUPS such teams take every KEY_GROUPS-th
- * key, and their sums meet in local memory once, at the end.
+ * memory. Output: V_COLUMNS work-items share a V row, V_VECTORS vectors of 4 columns each; KEY_GROUPS such teams take
+ * every KEY_GROUPS-th key, and their sums meet in local memory once, at the end.
  *
  * Grid      work-groups of WORK_GROUP_SIZE; group = item * num_kv_heads + kv_head
  * Memory    BLOCK_Q * (HEAD_DIM + BLOCK_KV + 1) + max(BLOCK_Q * BLOCK_KV * LANES_PER_KEY, KEY_GROUPS * BLOCK_Q * HEAD_DIM_V)
  *           + WORK_GROUP_SIZE + 4 * BLOCK_Q + 4 * BLOCK_KV floats of local memory
  */
 
-/* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, LSE. Tunables: see tile.cl. */
+/* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, STATE, NUMERATOR. Tunables: see tile.cl. */
 #if HEAD_DIM >= 32
 #define LANES_PER_KEY 8
 #else
 #define LANES_PER_KEY 2
 #endif
 #define KEYS_PER_PASS (WORK_GROUP_SIZE / LANES_PER_KEY)
-#define V_COLUMNS (HEAD_DIM_V / 4)
+#define V_VECTORS ((HEAD_DIM_V / 4 + WORK_GROUP_SIZE - 1) / WORK_GROUP_SIZE)
+#define V_COLUMNS ((HEAD_DIM_V / 4 + V_VECTORS - 1) / V_VECTORS)
 #define KEY_GROUPS (WORK_GROUP_SIZE / V_COLUMNS)
 #define PART_FLOATS (BLOCK_Q * BLOCK_KV * LANES_PER_KEY)
 #define SUM_FLOATS (KEY_GROUPS * BLOCK_Q * HEAD_DIM_V)
@@ -27,9 +28,6 @@
 
 #if WORK_GROUP_SIZE % LANES_PER_KEY != 0
 #error "LANES_PER_KEY must divide WORK_GROUP_SIZE"
-#endif
-#if WORK_GROUP_SIZE < HEAD_DIM_V / 4
-#error "a work-group must span a V row"
 #endif
 
 static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE) *q, const sequence_t *sequence,
@@ -75,26 +73,34 @@ static inline void compute_qk(local float *s_tile, local float *stage, local con
     barrier(CLK_LOCAL_MEM_FENCE); /* RAW s_tile; WAR stage */
 }
 
+/* First of a work-item's columns of its i-th vector; one past the last vector of the row repeats it and is never stored. */
+static inline int column_of(int i)
+{
+    return 4 * min((int)get_local_id(0) % V_COLUMNS + i * V_COLUMNS, HEAD_DIM_V / 4 - 1);
+}
+
 /* Adds the weighted V rows of the work-item's keys; where the tile is masked, a zero weight must not meet a V that holds NaN. */
-static inline void accumulate_pv(float4 *acc, local const float *weights, global const STORAGE(V_DTYPE) *v,
+static inline void accumulate_pv(float4 acc[V_VECTORS][BLOCK_Q], local const float *weights, global const STORAGE(V_DTYPE) *v,
                                  local const tile_rows *rows, const bool masked)
 {
-    const int column = 4 * ((int)get_local_id(0) % V_COLUMNS);
     for (int key = (int)get_local_id(0) / V_COLUMNS; key < BLOCK_KV; key += KEY_GROUPS) {
-        const float4 v_priv = LOAD_VECTOR(4, V_DTYPE)(v + rows->v[key] + column);
 #pragma unroll
-        for (int row = 0; row < BLOCK_Q; ++row) {
-            const float weight = weights[row * SCORE_STRIDE + key];
-            acc[row] = masked && weight == 0.0f ? acc[row] : (float4)(weight) * v_priv + acc[row];
+        for (int i = 0; i < V_VECTORS; ++i) {
+            const float4 v_priv = LOAD_VECTOR(4, V_DTYPE)(v + rows->v[key] + column_of(i));
+#pragma unroll
+            for (int row = 0; row < BLOCK_Q; ++row) {
+                const float weight = weights[row * SCORE_STRIDE + key];
+                acc[i][row] = masked && weight == 0.0f ? acc[i][row] : (float4)(weight) * v_priv + acc[i][row];
+            }
         }
     }
 }
 
 __attribute__((reqd_work_group_size(WORK_GROUP_SIZE, 1, 1))) kernel void
 clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_DTYPE) *restrict k,
-              global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict lse,
-              global const float *restrict sinks, global float *restrict partial_acc, global float2 *restrict partial_state,
-              global const int *restrict plan, const attention_args args)
+              global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict states,
+              global float *restrict denominators, global const float *restrict sinks, global float *restrict partial_acc,
+              global float2 *restrict partial_sums, global const int *restrict plan, const attention_args args)
 {
     local float q_tile[BLOCK_Q * HEAD_DIM];
     local float s_tile[BLOCK_Q * SCORE_STRIDE];
@@ -103,6 +109,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     local float factors[BLOCK_Q];
     local row_bounds bounds;
     local tile_rows rows;
+    const results_t results = {out, states, denominators, sinks, partial_acc, partial_sums};
 
     const int thread = (int)get_local_id(0);
     const int kv_head = (int)get_group_id(0) % args.num_kv_heads;
@@ -112,11 +119,14 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
 
     load_q_tile(q_tile, q, &sequence, &args, &item, kv_head);
     load_row_bounds(&bounds, &sequence, &args, &item);
-    row_state state = {NO_SCORE, 0.0f};
-    float4 acc[BLOCK_Q];
+    row_sums state = {NO_SCORE, 0.0f};
+    float4 acc[V_VECTORS][BLOCK_Q];
 #pragma unroll
-    for (int row = 0; row < BLOCK_Q; ++row)
-        acc[row] = (float4)(0.0f);
+    for (int i = 0; i < V_VECTORS; ++i) {
+#pragma unroll
+        for (int row = 0; row < BLOCK_Q; ++row)
+            acc[i][row] = (float4)(0.0f);
+    }
 
     for (int tile = item.kv_begin; tile < item.kv_end; tile += BLOCK_KV) {
         load_tile_rows(&rows, plan, &sequence, &args, &item, tile, kv_head);
@@ -124,25 +134,32 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
         compute_qk(s_tile, stage, q_tile, k, &rows, args.cap_scale);
         softmax_update(s_tile, scratch, factors, &bounds, tile, &state);
 #pragma unroll
-        for (int row = 0; row < BLOCK_Q; ++row)
-            acc[row] *= factors[row];
+        for (int i = 0; i < V_VECTORS; ++i) {
+#pragma unroll
+            for (int row = 0; row < BLOCK_Q; ++row)
+                acc[i][row] *= factors[row];
+        }
         if (in_team)
             accumulate_pv(acc, s_tile, v, &rows, tile_is_masked(&bounds, tile));
         barrier(CLK_LOCAL_MEM_FENCE); /* WAR rows, s_tile, factors */
     }
 
 #pragma unroll
-    for (int row = 0; row < BLOCK_Q; ++row) {
-        if (in_team)
-            vstore4(acc[row], 0, stage + (thread / V_COLUMNS * BLOCK_Q + row) * HEAD_DIM_V + 4 * (thread % V_COLUMNS));
+    for (int i = 0; i < V_VECTORS; ++i) {
+        const bool stores = in_team && thread % V_COLUMNS + i * V_COLUMNS < HEAD_DIM_V / 4;
+#pragma unroll
+        for (int row = 0; row < BLOCK_Q; ++row) {
+            if (stores)
+                vstore4(acc[i][row], 0, stage + (thread / V_COLUMNS * BLOCK_Q + row) * HEAD_DIM_V + column_of(i));
+        }
     }
-    finish_rows(scratch, factors, &state, &sequence, &args, &item, kv_head, sinks, lse, partial_state); /* RAW stage */
+    finish_rows(scratch, factors, &state, &sequence, &args, &item, kv_head, &results); /* RAW stage */
     for (int i = thread; i < BLOCK_Q * HEAD_DIM_V; i += WORK_GROUP_SIZE) {
         const int row = i / HEAD_DIM_V;
         float sum = 0.0f;
         for (int team = 0; team < KEY_GROUPS; ++team)
             sum += stage[team * BLOCK_Q * HEAD_DIM_V + i];
         if (row < item.num_rows)
-            store_result(out, partial_acc, &sequence, &args, &item, kv_head, row, i % HEAD_DIM_V, sum * factors[row]);
+            store_result(&results, &sequence, &args, &item, kv_head, row, i % HEAD_DIM_V, sum * factors[row]);
     }
 }

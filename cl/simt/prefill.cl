@@ -16,7 +16,7 @@
  *           + WORK_GROUP_SIZE + 4 * BLOCK_Q + 4 * BLOCK_KV floats of local memory
  */
 
-/* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, LSE. Tunables: see tile.cl. */
+/* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, STATE, NUMERATOR. Tunables: see tile.cl. */
 #define TILE_COLUMNS 16
 #define TILE_ROWS (WORK_GROUP_SIZE / TILE_COLUMNS)
 #define ROWS_PER_THREAD (BLOCK_Q / TILE_ROWS)
@@ -25,7 +25,7 @@
 #define Q_STRIDE (BLOCK_Q + 1)
 #define K_STRIDE (BLOCK_KV + 1)
 #define K_CHUNK 32 /* d per staged piece of K */
-#define V_CHUNK 8  /* keys per staged piece of V */
+#define V_CHUNK (HEAD_DIM_V > 256 ? 4 : 8) /* keys per staged piece of V */
 #define STAGE_FLOATS (K_CHUNK * K_STRIDE > V_CHUNK * HEAD_DIM_V ? K_CHUNK * K_STRIDE : V_CHUNK * HEAD_DIM_V)
 
 #if WORK_GROUP_SIZE % TILE_COLUMNS != 0 || BLOCK_Q % TILE_ROWS != 0 || BLOCK_KV % TILE_COLUMNS != 0
@@ -142,9 +142,9 @@ static inline void accumulate_pv(float acc[ROWS_PER_THREAD][COLUMNS_PER_THREAD],
 
 __attribute__((reqd_work_group_size(WORK_GROUP_SIZE, 1, 1))) kernel void
 clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_DTYPE) *restrict k,
-               global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict lse,
-               global const float *restrict sinks, global float *restrict partial_acc, global float2 *restrict partial_state,
-               global const int *restrict plan, const attention_args args)
+               global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict states,
+               global float *restrict denominators, global const float *restrict sinks, global float *restrict partial_acc,
+               global float2 *restrict partial_sums, global const int *restrict plan, const attention_args args)
 {
     local float q_tile[HEAD_DIM * Q_STRIDE];
     local float s_tile[BLOCK_Q * SCORE_STRIDE];
@@ -153,6 +153,7 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
     local float factors[BLOCK_Q];
     local row_bounds bounds;
     local tile_rows rows;
+    const results_t results = {out, states, denominators, sinks, partial_acc, partial_sums};
 
     const int kv_head = (int)get_group_id(0) % args.num_kv_heads;
     const work_item_t item = load_work_item(plan, &args, (int)get_group_id(0) / args.num_kv_heads);
@@ -162,7 +163,7 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
 
     load_q_tile(q_tile, q, &sequence, &args, &item, kv_head);
     load_row_bounds(&bounds, &sequence, &args, &item);
-    row_state state = {NO_SCORE, 0.0f};
+    row_sums state = {NO_SCORE, 0.0f};
     float acc[ROWS_PER_THREAD][COLUMNS_PER_THREAD];
 #pragma unroll
     for (int i = 0; i < ROWS_PER_THREAD; ++i) {
@@ -186,7 +187,7 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
         accumulate_pv(acc, s_tile, stage, v, &rows, tile_is_masked(&bounds, tile));
     }
 
-    finish_rows(scratch, factors, &state, &sequence, &args, &item, kv_head, sinks, lse, partial_state);
+    finish_rows(scratch, factors, &state, &sequence, &args, &item, kv_head, &results);
 #pragma unroll
     for (int i = 0; i < ROWS_PER_THREAD; ++i) {
         const int row = y + i * TILE_ROWS;
@@ -194,7 +195,7 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
         for (int j = 0; j < COLUMNS_PER_THREAD; ++j) {
             const int d = x + j * TILE_COLUMNS;
             if (row < item.num_rows && d < HEAD_DIM_V)
-                store_result(out, partial_acc, &sequence, &args, &item, kv_head, row, d, acc[i][j] * factors[row]);
+                store_result(&results, &sequence, &args, &item, kv_head, row, d, acc[i][j] * factors[row]);
         }
     }
 }

@@ -35,12 +35,6 @@ typedef struct {
     int past[BLOCK_Q];
 } row_bounds;
 
-/* Softmax state of one row, the same in all its work-items but for `sum`, which is that of the work-item's own keys. */
-typedef struct {
-    float max;
-    float sum;
-} row_state;
-
 static inline void load_row_bounds(local row_bounds *bounds, const sequence_t *sequence, const attention_args *args,
                                    const work_item_t *item)
 {
@@ -78,7 +72,7 @@ static inline bool tile_is_masked(local const row_bounds *bounds, int tile)
  * to be multiplied by. Weights of unseen keys are 0 whatever their score. Ends with a barrier: weights and corrections are readable.
  */
 static inline void softmax_update(local float *s_tile, local float *scratch, local float *corrections,
-                                  local const row_bounds *bounds, int tile, row_state *state)
+                                  local const row_bounds *bounds, int tile, row_sums *state)
 {
     const int thread = (int)get_local_id(0);
     const int row = thread / THREADS_PER_ROW;
@@ -108,43 +102,40 @@ static inline void softmax_update(local float *s_tile, local float *scratch, loc
 }
 
 /*
- * Ends the rows: writes lse or the partial state, and leaves in `scales` what each row's accumulators are to be
+ * Ends the rows: writes their states or partial states, and leaves in `scales` what each row's accumulators are to be
  * multiplied by. Ends with a barrier.
  */
-static inline void finish_rows(local float *scratch, local float *scales, const row_state *state, const sequence_t *sequence,
-                               const attention_args *args, const work_item_t *item, int kv_head, global const float *sinks,
-                               global float *lse, global float2 *partial_state)
+static inline void finish_rows(local float *scratch, local float *scales, const row_sums *state, const sequence_t *sequence,
+                               const attention_args *args, const work_item_t *item, int kv_head, const results_t *results)
 {
     const int thread = (int)get_local_id(0);
     const int row = thread / THREADS_PER_ROW;
     scratch[thread] = state->sum;
     barrier(CLK_LOCAL_MEM_FENCE); /* RAW scratch */
 
-    float sum = 0.0f;
+    row_sums sums = {state->max, 0.0f};
     for (int i = 0; i < THREADS_PER_ROW; ++i)
-        sum += scratch[row * THREADS_PER_ROW + i];
+        sums.sum += scratch[row * THREADS_PER_ROW + i];
     const int packed_row = packed_row_of(item, row);
-    const row_result result = row_finalize(state->max, sum, sinks, args, q_head_of(args, kv_head, packed_row));
+    const row_result result = finalize_row(sums, LN_2, results->sinks, args, kv_head, packed_row);
     const bool writes = thread % THREADS_PER_ROW == 0;
     if (writes)
         scales[row] = item->partial >= 0 ? 1.0f : result.scale;
     if (writes && row < item->num_rows) {
         if (item->partial >= 0)
-            partial_state[partial_row(args, item->partial, row, kv_head)] = (float2)(state->max, sum);
-#if LSE
+            results->partial_sums[partial_row(args, item->partial, row, kv_head)] = (float2)(sums.max, sums.sum);
         else
-            lse[lse_offset(args, sequence->first_token, kv_head, packed_row)] = result.lse;
-#endif
+            store_state(results, args, sequence->first_token, kv_head, packed_row, &result);
     }
     barrier(CLK_LOCAL_MEM_FENCE); /* RAW scales */
 }
 
 /* Writes one output element of a row, or of its partial state. */
-static inline void store_result(global STORAGE(OUT_DTYPE) *out, global float *partial_acc, const sequence_t *sequence,
-                                const attention_args *args, const work_item_t *item, int kv_head, int row, int d, float value)
+static inline void store_result(const results_t *results, const sequence_t *sequence, const attention_args *args,
+                                const work_item_t *item, int kv_head, int row, int d, float value)
 {
     if (item->partial >= 0)
-        partial_acc[partial_row(args, item->partial, row, kv_head) * HEAD_DIM_V + (ulong)d] = value;
+        results->partial_acc[partial_row(args, item->partial, row, kv_head) * HEAD_DIM_V + (ulong)d] = value;
     else
-        STORE(OUT_DTYPE)(out, out_offset(args, sequence->first_token, kv_head, item->first_row + row) + (ulong)d, value);
+        STORE(OUT_DTYPE)(results->out, out_offset(args, sequence->first_token, kv_head, item->first_row + row) + (ulong)d, value);
 }

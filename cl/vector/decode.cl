@@ -17,7 +17,7 @@
  *           an argument for the reason that prefill.cl gives
  */
 
-/* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, LSE. */
+/* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, STATE, NUMERATOR. */
 #ifndef HEAD_DIM_V
 #error "HEAD_DIM_V is missing"
 #endif
@@ -268,15 +268,17 @@ static inline void accumulate_pv_rows(local float *acc_rows, local const float *
 
 __attribute__((reqd_work_group_size(1, 1, 1))) kernel void
 clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_DTYPE) *restrict k,
-              global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict lse,
-              global const float *restrict sinks, global float *restrict partial_acc, global float2 *restrict partial_state,
-              global const int *restrict plan, const attention_args args, local float *restrict tiles)
+              global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict states,
+              global float *restrict denominators, global const float *restrict sinks, global float *restrict partial_acc,
+              global float2 *restrict partial_sums, global const int *restrict plan, const attention_args args,
+              local float *restrict tiles)
 {
     local float *q_tile = tiles;
     local float *acc = q_tile + NUM_ROWS * HEAD_DIM;
     local float *row_sum = acc + NUM_ROWS * HEAD_DIM_V;
     local float *s_tile = row_sum + NUM_ROWS * LANES;
     local float *row_max = s_tile + BLOCK_Q * BLOCK_KV;
+    const results_t results = {out, states, denominators, sinks, partial_acc, partial_sums};
 
     const int num_head_blocks = args.num_kv_heads / HEADS;
     const int first_head = (int)get_group_id(0) % num_head_blocks * HEADS;
@@ -339,21 +341,19 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
             const int packed_row = item.first_row + row;
             const int state = head * BLOCK_Q + row;
             local const float *from = acc + state * HEAD_DIM_V;
-            const float sum = sum_of_lanes(AT(row_sum, state * LANES));
+            const row_sums sums = {row_max[state], sum_of_lanes(AT(row_sum, state * LANES))};
             if (item.partial >= 0) {
                 const ulong index = partial_row(&args, item.partial, row, kv_head);
-                partial_state[index] = (float2)(row_max[state], sum);
+                results.partial_sums[index] = (float2)(sums.max, sums.sum);
                 for (int d = 0; d < HEAD_DIM_V; d += LANES)
-                    STORE_VECTOR(LANES, DTYPE_FLOAT32)(partial_acc + index * HEAD_DIM_V + d, AT(from, d));
+                    STORE_VECTOR(LANES, DTYPE_FLOAT32)(results.partial_acc + index * HEAD_DIM_V + d, AT(from, d));
                 continue;
             }
-            const row_result result = row_finalize(row_max[state], sum, sinks, &args, q_head_of(&args, kv_head, packed_row));
+            const row_result result = finalize_row(sums, LN_2, results.sinks, &args, kv_head, packed_row);
             const ulong to = out_offset(&args, sequence.first_token, kv_head, packed_row);
             for (int d = 0; d < HEAD_DIM_V; d += LANES)
-                STORE_VECTOR(LANES, OUT_DTYPE)(out + to + d, AT(from, d) * result.scale);
-#if LSE
-            lse[lse_offset(&args, sequence.first_token, kv_head, packed_row)] = result.lse;
-#endif
+                STORE_VECTOR(LANES, OUT_DTYPE)(results.out + to + d, AT(from, d) * result.scale);
+            store_state(&results, &args, sequence.first_token, kv_head, packed_row, &result);
         }
     }
 }

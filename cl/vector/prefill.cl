@@ -15,7 +15,7 @@
  *           all its threads share
  */
 
-/* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, LSE. */
+/* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, STATE, NUMERATOR. */
 #ifndef HEAD_DIM_V
 #error "HEAD_DIM_V is missing"
 #endif
@@ -275,17 +275,8 @@ static inline void attend(const block_state *state, local float *s_tile, const k
     accumulate_pv(state->acc_block, s_tile, values, num_keys, masked);
 }
 
-/* Where finished rows go. */
-typedef struct {
-    global STORAGE(OUT_DTYPE) *out;
-    global float *lse;
-    global const float *sinks;
-    global float *partial_acc;
-    global float2 *partial_state;
-} results;
-
 /* Ends LANES rows, or as many as there are: writes them, transposed back, or their partial states. */
-static inline void store_rows(const results *results, local const float *acc_rows, local const float *row_max,
+static inline void store_rows(const results_t *results, local const float *acc_rows, local const float *row_max,
                               local const float *row_sum, const sequence_t *sequence, const attention_args *args,
                               const work_item_t *item, int kv_head, int first)
 {
@@ -297,17 +288,15 @@ static inline void store_rows(const results *results, local const float *acc_row
         const int packed_row = item->first_row + first + i;
         if (is_partial) {
             const ulong index = partial_row(args, item->partial, first + i, kv_head);
-            results->partial_state[index] = (float2)(row_max[i], row_sum[i]);
+            results->partial_sums[index] = (float2)(row_max[i], row_sum[i]);
             to[i] = index * HEAD_DIM_V;
             continue;
         }
-        const row_result result =
-            row_finalize(row_max[i], row_sum[i], results->sinks, args, q_head_of(args, kv_head, packed_row));
+        const row_sums sums = {row_max[i], row_sum[i]};
+        const row_result result = finalize_row(sums, LN_2, results->sinks, args, kv_head, packed_row);
         scales[i] = result.scale;
         to[i] = out_offset(args, sequence->first_token, kv_head, packed_row);
-#if LSE
-        results->lse[lse_offset(args, sequence->first_token, kv_head, packed_row)] = result.lse;
-#endif
+        store_state(results, args, sequence->first_token, kv_head, packed_row, &result);
     }
 
     int d = 0;
@@ -336,9 +325,10 @@ static inline void store_rows(const results *results, local const float *acc_row
 
 __attribute__((reqd_work_group_size(1, 1, 1))) kernel void
 clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_DTYPE) *restrict k,
-               global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict lse,
-               global const float *restrict sinks, global float *restrict partial_acc, global float2 *restrict partial_state,
-               global const int *restrict plan, const attention_args args, local float *restrict tiles)
+               global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict states,
+               global float *restrict denominators, global const float *restrict sinks, global float *restrict partial_acc,
+               global float2 *restrict partial_sums, global const int *restrict plan, const attention_args args,
+               local float *restrict tiles)
 {
     local float *q_tile = tiles;
     local float *acc = q_tile + BLOCK_Q * HEAD_DIM;
@@ -408,7 +398,7 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
         }
     }
 
-    const results results = {out, lse, sinks, partial_acc, partial_state};
+    const results_t results = {out, states, denominators, sinks, partial_acc, partial_sums};
     for (int row = 0; row < item.num_rows; row += LANES)
         store_rows(&results, acc + row / ROW_BLOCK * (ROW_BLOCK * HEAD_DIM_V) + row % ROW_BLOCK, row_max + row, row_sum + row,
                    &sequence, &args, &item, kv_head, row);

@@ -9,6 +9,7 @@
 #include <clattn/dtype.h>
 #include <clattn/kv_cache.h>
 #include <clattn/layout.h>
+#include <clattn/plan.h>
 #include <clattn/status.h>
 #include <clattn/tensor.h>
 #include <clattn/tuning.h>

@@ -5,6 +5,7 @@
 
 #include <clattn/context.h>
 #include <clattn/layout.h>
+#include <clattn/plan.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -116,8 +117,6 @@ typedef struct clattn_kv_batch {
 CLATTN_API clattn_status clattn_kv_cache_extend(clattn_kv_cache *cache, int32_t num_seqs,
                                                 const clattn_sequence *sequences, const int32_t *num_new_tokens,
                                                 clattn_kv_batch *batch);
-
-typedef struct clattn_plan clattn_plan;
 
 /** New rows for one layer. Zero-initialise, then fill in. */
 typedef struct clattn_kv_append_params {

@@ -6,9 +6,37 @@
 
 #include <string.h>
 
+/* First query token of a sequence; that of sequence num_seqs is the number of all. */
+static int32_t first_token_of(const clattn_batch *batch, int32_t sequence)
+{
+    return batch->query_start_loc != NULL ? batch->query_start_loc[sequence] : sequence;
+}
+
+static int32_t num_tokens_of(const clattn_batch *batch, int32_t sequence)
+{
+    return first_token_of(batch, sequence + 1) - first_token_of(batch, sequence);
+}
+
+/* A dense cache has one page for each sequence, used or not. */
 static int32_t num_used_pages_of(const clattn_batch *batch, int32_t sequence)
 {
-    return (int32_t)clattn_ceil_div(batch->context_lens[sequence], batch->page_size);
+    return batch->dense ? 1 : (int32_t)clattn_ceil_div(batch->context_lens[sequence], batch->page_size);
+}
+
+static clattn_status check_arrays(const clattn_batch *batch, clattn_error *error)
+{
+    if (batch->num_seqs > 0)
+        CLATTN_REQUIRE(error, batch->context_lens != NULL, CLATTN_INVALID_ARGUMENT, "context_lens is NULL");
+    CLATTN_REQUIRE(error, batch->sequence_start == NULL || batch->dense, CLATTN_INVALID_ARGUMENT,
+                   "sequence_start is given, but only a dense cache has one");
+    CLATTN_REQUIRE(error, !batch->dense || batch->query_start_loc == NULL, CLATTN_INVALID_ARGUMENT,
+                   "query_start_loc is given, but over a dense cache every sequence has one query");
+    CLATTN_REQUIRE(error, !batch->dense || (batch->block_tables == NULL && batch->pages_per_seq == 0),
+                   CLATTN_INVALID_ARGUMENT, "block_tables or pages_per_seq is given, but a dense cache has no tables");
+    if (batch->num_seqs > 0 && !batch->dense)
+        CLATTN_REQUIRE(error, batch->block_tables != NULL || batch->pages_per_seq == 0, CLATTN_INVALID_ARGUMENT,
+                       "block_tables is NULL");
+    return CLATTN_OK;
 }
 
 static clattn_status check_counts(const clattn_batch *batch, clattn_error *error)
@@ -17,24 +45,28 @@ static clattn_status check_counts(const clattn_batch *batch, clattn_error *error
                    (int)batch->num_seqs);
     CLATTN_REQUIRE(error, batch->total_tokens >= 0, CLATTN_INVALID_ARGUMENT, "total_tokens is %d, expected 0 or more",
                    (int)batch->total_tokens);
-    if (batch->num_seqs > 0) {
-        CLATTN_REQUIRE(error, batch->query_start_loc != NULL, CLATTN_INVALID_ARGUMENT, "query_start_loc is NULL");
-        CLATTN_REQUIRE(error, batch->context_lens != NULL, CLATTN_INVALID_ARGUMENT, "context_lens is NULL");
-        CLATTN_REQUIRE(error, batch->block_tables != NULL || batch->pages_per_seq == 0, CLATTN_INVALID_ARGUMENT,
-                       "block_tables is NULL");
-    }
+    CLATTN_TRY(check_arrays(batch, error));
     CLATTN_REQUIRE(error, batch->pages_per_seq >= 0, CLATTN_INVALID_ARGUMENT, "pages_per_seq is %d, expected 0 or more",
                    (int)batch->pages_per_seq);
     CLATTN_REQUIRE(error, batch->page_size >= 1, CLATTN_INVALID_ARGUMENT, "page_size is %d, expected 1 or more",
                    (int)batch->page_size);
     CLATTN_REQUIRE(error, batch->num_pages >= 0, CLATTN_INVALID_ARGUMENT, "num_pages is %d, expected 0 or more",
                    (int)batch->num_pages);
+    CLATTN_REQUIRE(error, !batch->dense || batch->num_pages >= batch->num_seqs, CLATTN_INVALID_ARGUMENT,
+                   "num_pages is %d, but a dense cache has a page for each of %d sequences", (int)batch->num_pages,
+                   (int)batch->num_seqs);
     return CLATTN_OK;
 }
 
 static clattn_status check_queries(const clattn_batch *batch, clattn_error *error)
 {
     const int32_t *starts = batch->query_start_loc;
+    if (starts == NULL) {
+        CLATTN_REQUIRE(error, batch->total_tokens == batch->num_seqs || batch->num_seqs == 0, CLATTN_INVALID_BATCH,
+                       "total_tokens is %d, but without query_start_loc there is one for each of %d sequences",
+                       (int)batch->total_tokens, (int)batch->num_seqs);
+        return CLATTN_OK;
+    }
     if (batch->num_seqs == 0)
         return CLATTN_OK;
     CLATTN_REQUIRE(error, starts[0] == 0, CLATTN_INVALID_BATCH, "query_start_loc[0] is %d, expected 0", (int)starts[0]);
@@ -51,10 +83,11 @@ static clattn_status check_queries(const clattn_batch *batch, clattn_error *erro
 static clattn_status check_pages(const clattn_batch *batch, int32_t sequence, clattn_error *error)
 {
     const int32_t context_len = batch->context_lens[sequence];
-    const int32_t num_queries = batch->query_start_loc[sequence + 1] - batch->query_start_loc[sequence];
+    const int32_t num_queries = num_tokens_of(batch, sequence);
     CLATTN_REQUIRE(error, context_len >= 0, CLATTN_INVALID_BATCH, "context_lens[%d] is %d, expected 0 or more",
                    (int)sequence, (int)context_len);
-    CLATTN_REQUIRE(error, num_queries <= context_len, CLATTN_INVALID_BATCH,
+    /* A decode row without keys is empty; in a ragged batch the query's own token is one. */
+    CLATTN_REQUIRE(error, num_queries <= context_len || batch->query_start_loc == NULL, CLATTN_INVALID_BATCH,
                    "sequence %d has %d query tokens, but a context_len of %d", (int)sequence, (int)num_queries,
                    (int)context_len);
     const int32_t num_used = num_used_pages_of(batch, sequence);
@@ -77,7 +110,8 @@ clattn_status clattn_batch_check(const clattn_batch *batch, int64_t *num_used_pa
     CLATTN_TRY(check_queries(batch, error));
     int64_t num_used = 0;
     for (int32_t s = 0; s < batch->num_seqs; ++s) {
-        CLATTN_TRY(check_pages(batch, s, error));
+        if (!batch->dense)
+            CLATTN_TRY(check_pages(batch, s, error));
         num_used += num_used_pages_of(batch, s);
     }
     CLATTN_REQUIRE(error, num_used <= INT32_MAX, CLATTN_SIZE_OVERFLOW, "the batch uses %lld pages, more than 2^31-1",
@@ -86,19 +120,36 @@ clattn_status clattn_batch_check(const clattn_batch *batch, int64_t *num_used_pa
     return CLATTN_OK;
 }
 
+/* A row of a dense cache: any two numbers are a range of its keys, perhaps an empty one. */
+static void set_dense_keys(const clattn_batch *batch, int32_t sequence, clattn_span *span)
+{
+    const int32_t start = batch->sequence_start != NULL ? batch->sequence_start[sequence] : 0;
+    const int32_t end = batch->context_lens[sequence];
+    span->kv_start = start > 0 ? start : 0;
+    span->kv_end = end < batch->page_size ? end : batch->page_size;
+    if (span->kv_end <= span->kv_start) {
+        span->kv_start = 0;
+        span->kv_end = 0;
+    }
+    span->first_position = end > 0 ? end - 1 : 0;
+}
+
 void clattn_batch_fill_spans(const clattn_batch *batch, clattn_span *spans)
 {
     int32_t pages_at = 0;
     for (int32_t s = 0; s < batch->num_seqs; ++s) {
-        const int32_t num_tokens = batch->query_start_loc[s + 1] - batch->query_start_loc[s];
+        const int32_t num_tokens = num_tokens_of(batch, s);
         spans[s] = (clattn_span){
-            .first_token = batch->query_start_loc[s],
-            .first_position = batch->context_lens[s] - num_tokens,
-            .kv_start = 0,
-            .kv_end = batch->context_lens[s],
+            .first_token = first_token_of(batch, s),
             .pages_at = pages_at,
             .num_tokens = num_tokens,
         };
+        if (batch->dense) {
+            set_dense_keys(batch, s, &spans[s]);
+        } else {
+            spans[s].first_position = batch->context_lens[s] - num_tokens;
+            spans[s].kv_end = batch->context_lens[s];
+        }
         pages_at += num_used_pages_of(batch, s);
     }
 }
@@ -107,7 +158,9 @@ void clattn_batch_fill_pages(const clattn_batch *batch, int32_t *pages)
 {
     for (int32_t s = 0; s < batch->num_seqs; ++s) {
         const int32_t num_used = num_used_pages_of(batch, s);
-        if (num_used > 0)
+        if (batch->dense)
+            *pages = s;
+        else if (num_used > 0)
             memcpy(pages, batch->block_tables + (ptrdiff_t)s * batch->pages_per_seq, (size_t)num_used * sizeof *pages);
         pages += num_used;
     }
@@ -115,5 +168,24 @@ void clattn_batch_fill_pages(const clattn_batch *batch, int32_t *pages)
 
 int32_t clattn_batch_num_query_tokens(const clattn_batch *batch)
 {
-    return batch->num_seqs > 0 ? batch->query_start_loc[batch->num_seqs] : 0;
+    return batch->num_seqs > 0 ? first_token_of(batch, batch->num_seqs) : 0;
+}
+
+bool clattn_batch_has_one_query_each(const clattn_batch *batch)
+{
+    if (batch->total_tokens != batch->num_seqs)
+        return false;
+    for (int32_t s = 0; s < batch->num_seqs; ++s)
+        if (num_tokens_of(batch, s) != 1)
+            return false;
+    return true;
+}
+
+int32_t clattn_batch_longest_context(const clattn_batch *batch)
+{
+    int32_t longest = 0;
+    for (int32_t s = 0; s < batch->num_seqs; ++s)
+        if (batch->context_lens[s] > longest)
+            longest = batch->context_lens[s];
+    return longest;
 }

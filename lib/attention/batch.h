@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ragged batch over pages: checks the caller's arrays and turns them into one span per sequence and a compact list
- * of the pages in use. Without OpenCL.
+ * A ragged batch over pages or a dense cache: checks the caller's arrays and turns them into one span per sequence and
+ * a compact list of the pages in use. Without OpenCL.
  */
 #ifndef CLATTN_ATTENTION_BATCH_H
 #define CLATTN_ATTENTION_BATCH_H
 
 #include "runtime/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,8 +18,10 @@ typedef struct clattn_batch {
     int32_t total_tokens;
     const int32_t *query_start_loc;
     const int32_t *context_lens;
+    const int32_t *sequence_start;
     const int32_t *block_tables;
     int32_t pages_per_seq;
+    bool dense;
     int32_t page_size;
     int32_t num_pages;
 } clattn_batch;
@@ -43,5 +46,11 @@ void clattn_batch_fill_pages(const clattn_batch *batch, int32_t *pages);
 
 /* Query tokens that sequences own. */
 int32_t clattn_batch_num_query_tokens(const clattn_batch *batch);
+
+/* Whether each sequence has one query token, and sequence s is token s. */
+bool clattn_batch_has_one_query_each(const clattn_batch *batch);
+
+/* The largest context_len, 0 without sequences. */
+int32_t clattn_batch_longest_context(const clattn_batch *batch);
 
 #endif

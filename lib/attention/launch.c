@@ -1,43 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernel variants, arguments and launches of the attention kernels; see launch.h. */
+/* Variants, arguments and order of a plan's kernels; see launch.h. */
 #include "attention/launch.h"
 
-#define LOG2_E 1.4426950408889634
-#define MERGE_WORK_GROUP_SIZE 64
-
-/* attention_args of cl/common/plan.cl. */
-typedef struct kernel_args {
-    cl_ulong q_offset, q_token_stride, q_head_stride;
-    cl_ulong k_offset, k_page_stride, k_slot_stride, k_head_stride;
-    cl_ulong v_offset, v_page_stride, v_slot_stride, v_head_stride;
-    cl_ulong out_offset, out_token_stride, out_head_stride;
-    cl_ulong lse_offset, lse_token_stride, lse_head_stride;
-    cl_ulong sinks_offset;
-    cl_int seqs_at, items_at, pages_at;
-    cl_int num_kv_heads, group_size, page_size;
-    cl_int window_left, window_right;
-    cl_float q_scale;
-    cl_float cap_scale;
-} kernel_args;
-
-_Static_assert(sizeof(kernel_args) == 18 * 8 + 10 * 4, "the kernels' struct has no padding");
-
-/* One kernel to enqueue. */
-typedef struct kernel_launch {
-    cl_kernel kernel;
-    cl_int items_at;
-    size_t num_groups;
-    size_t work_group_size;
-    size_t local_bytes; /* of the kernel's local argument, 0 = it has none */
-} kernel_launch;
-
-static void define_common(clattn_variant *variant, const clattn_problem *problem)
-{
-    clattn_variant_define(variant, "HEAD_DIM_V", problem->head_dim_v);
-    clattn_variant_define(variant, "OUT_DTYPE", (int32_t)problem->out_dtype);
-    clattn_variant_define(variant, "SINKS", problem->has_sinks);
-    clattn_variant_define(variant, "LSE", problem->has_lse);
-}
+#include "attention/merge.h"
 
 static clattn_variant phase_variant(const clattn_problem *problem, const clattn_row *row, clattn_phase phase)
 {
@@ -47,7 +12,7 @@ static clattn_variant phase_variant(const clattn_problem *problem, const clattn_
     };
     const clattn_tile *tile = &row->tiles[phase];
     clattn_variant variant = {.program = programs[row->family][phase]};
-    define_common(&variant, problem);
+    clattn_kernel_define_results(&variant, problem);
     clattn_variant_define(&variant, "HEAD_DIM", problem->head_dim);
     clattn_variant_define(&variant, "Q_DTYPE", (int32_t)problem->q_dtype);
     clattn_variant_define(&variant, "K_DTYPE", (int32_t)problem->k_dtype);
@@ -65,129 +30,88 @@ static clattn_variant phase_variant(const clattn_problem *problem, const clattn_
     return variant;
 }
 
-static clattn_variant merge_variant(const clattn_problem *problem, size_t work_group_size)
-{
-    clattn_variant variant = {.program = CLATTN_PROGRAM_MERGE};
-    define_common(&variant, problem);
-    clattn_variant_define(&variant, "WORK_GROUP_SIZE", (int32_t)work_group_size);
-    return variant;
-}
+/* The kernels of a plan that have something to do, in their order: at most one per phase and the merge behind them. */
+typedef struct launch_list {
+    clattn_kernel_launch launches[CLATTN_NUM_PHASES + 1];
+    clattn_phase phases[CLATTN_NUM_PHASES];
+    clattn_states partial; /* what the merge joins */
+    int num_phases;
+    bool merges;
+} launch_list;
 
-static size_t merge_work_group_size(const clattn_context *ctx, clattn_family family)
+/* The partial states of split rows: [num_partial_rows, Hkv, head_dim_v], and pairs of maximum (log2) and sum. */
+static clattn_states partial_states(const clattn_problem *problem, const clattn_plan *plan)
 {
-    if (family == CLATTN_FAMILY_VECTOR)
-        return 1;
-    return ctx->facts.max_work_group_size < MERGE_WORK_GROUP_SIZE ? ctx->facts.max_work_group_size
-                                                                  : MERGE_WORK_GROUP_SIZE;
-}
-
-static kernel_args make_args(const clattn_problem *problem, const clattn_plan *plan)
-{
-    /* Scores are kept in units of log2, where the exponential is one instruction on most devices. */
-    const double scale = (double)problem->softmax_scale;
-    const double cap = (double)problem->logits_soft_cap;
-    return (kernel_args){
-        .q_offset = problem->q.offset,
-        .q_token_stride = problem->q.token_stride,
-        .q_head_stride = problem->q.head_stride,
-        .k_offset = problem->k.offset,
-        .k_page_stride = problem->k.page_stride,
-        .k_slot_stride = problem->k.slot_stride,
-        .k_head_stride = problem->k.head_stride,
-        .v_offset = problem->v.offset,
-        .v_page_stride = problem->v.page_stride,
-        .v_slot_stride = problem->v.slot_stride,
-        .v_head_stride = problem->v.head_stride,
-        .out_offset = problem->out.offset,
-        .out_token_stride = problem->out.token_stride,
-        .out_head_stride = problem->out.head_stride,
-        .lse_offset = problem->lse.offset,
-        .lse_token_stride = problem->lse.token_stride,
-        .lse_head_stride = problem->lse.head_stride,
-        .sinks_offset = problem->sinks_offset,
-        .seqs_at = 0,
-        .pages_at = (cl_int)plan->sections.pages,
-        .num_kv_heads = problem->num_kv_heads,
-        .group_size = problem->num_q_heads / problem->num_kv_heads,
-        .page_size = problem->page_size,
-        .window_left = problem->window_left,
-        .window_right = problem->window_right,
-        .q_scale = (cl_float)(cap > 0.0 ? scale / cap : scale * LOG2_E),
-        .cap_scale = (cl_float)(cap * LOG2_E),
+    const cl_ulong num_heads = (cl_ulong)problem->num_kv_heads;
+    const cl_ulong width = (cl_ulong)problem->head_dim_v;
+    return (clattn_states){
+        .dtype = CLATTN_FLOAT32,
+        .args = {.acc = {0, 0, num_heads * width, width},
+                 .max = {0, 0, num_heads * 2, 2},
+                 .sum = {1, 0, num_heads * 2, 2}},
+        .acc = plan->partial_acc,
+        .max = plan->partial_sums,
+        .sum = plan->partial_sums,
+        .plan = plan->metadata.buffer,
+        .items_at = (cl_int)plan->sections.merge_items,
+        .num_items = plan->counts.num_merge_items,
     };
 }
 
-/* Sets arguments from `first` on; all buffers may be NULL, for what the variant does not use. */
-static cl_int set_buffers(cl_kernel kernel, cl_uint *argument, const cl_mem *buffers, int num_buffers)
+static clattn_status build(clattn_context *ctx, const clattn_problem *problem, const clattn_plan *plan,
+                           launch_list *list)
 {
-    for (int i = 0; i < num_buffers; ++i) {
-        const cl_int result = clSetKernelArg(kernel, (*argument)++, sizeof(cl_mem), &buffers[i]);
-        if (result != CL_SUCCESS)
-            return result;
-    }
-    return CL_SUCCESS;
-}
-
-static clattn_status enqueue(clattn_context *ctx, const kernel_launch *launch, const cl_mem *buffers, int num_buffers,
-                             kernel_args *args, const clattn_sync *sync)
-{
-    cl_uint argument = 0;
-    args->items_at = launch->items_at;
-    cl_int result = set_buffers(launch->kernel, &argument, buffers, num_buffers);
-    if (result == CL_SUCCESS)
-        result = clSetKernelArg(launch->kernel, argument++, sizeof *args, args);
-    if (result == CL_SUCCESS && launch->local_bytes > 0)
-        result = clSetKernelArg(launch->kernel, argument, launch->local_bytes, NULL);
-    CLATTN_TRY(clattn_context_check_cl(ctx, result, "clSetKernelArg"));
-    const size_t global_size = launch->num_groups * launch->work_group_size;
-    result = clEnqueueNDRangeKernel(ctx->queue, launch->kernel, 1, NULL, &global_size, &launch->work_group_size,
-                                    sync->num_wait_events, sync->wait_events, sync->event);
-    return clattn_context_check_cl(ctx, result, "clEnqueueNDRangeKernel");
-}
-
-/* The kernels that have something to do, built: at most one per phase and the merge behind them. */
-static clattn_status prepare(clattn_context *ctx, const clattn_problem *problem, const clattn_plan *plan,
-                             kernel_launch *launches, int *num_launches)
-{
-    *num_launches = 0;
     for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
         if (plan->counts.num_items[phase] == 0)
             continue;
-        kernel_launch *next = &launches[(*num_launches)++];
+        clattn_kernel_launch *next = &list->launches[list->num_phases];
+        list->phases[list->num_phases++] = (clattn_phase)phase;
         const clattn_variant variant = phase_variant(problem, &plan->row, (clattn_phase)phase);
         CLATTN_TRY(clattn_program_store_kernel(ctx->programs, &variant, &next->kernel, &ctx->error));
-        next->items_at = (cl_int)plan->sections.items[phase];
         next->num_groups = (size_t)clattn_plan_num_groups(plan, (clattn_phase)phase);
         next->work_group_size = (size_t)plan->row.tiles[phase].work_group_size;
-        next->local_bytes = plan->row.local_argument_bytes[phase];
     }
-    if (plan->counts.num_merge_items > 0) {
-        kernel_launch *next = &launches[(*num_launches)++];
-        next->work_group_size = merge_work_group_size(ctx, plan->row.family);
-        next->local_bytes = 0;
-        const clattn_variant variant = merge_variant(problem, next->work_group_size);
-        CLATTN_TRY(clattn_program_store_kernel(ctx->programs, &variant, &next->kernel, &ctx->error));
-        next->items_at = (cl_int)plan->sections.merge_items;
-        next->num_groups = (size_t)plan->counts.num_merge_items * (size_t)problem->num_kv_heads;
-    }
-    return CLATTN_OK;
+    list->merges = plan->counts.num_merge_items > 0;
+    if (!list->merges)
+        return CLATTN_OK;
+    list->partial = partial_states(problem, plan);
+    return clattn_merge_build(ctx, problem, plan->row.family, &list->partial, &list->launches[list->num_phases]);
+}
+
+static clattn_status enqueue_phase(clattn_context *ctx, const clattn_plan *plan, clattn_phase phase,
+                                   const clattn_kernel_launch *launch, const clattn_attention_buffers *buffers,
+                                   clattn_kernel_args *args, const clattn_sync *sync)
+{
+    args->items_at = (cl_int)plan->sections.items[phase];
+    const clattn_kernel_argument arguments[] = {
+        CLATTN_KERNEL_ARGUMENT(buffers->q),
+        CLATTN_KERNEL_ARGUMENT(buffers->k),
+        CLATTN_KERNEL_ARGUMENT(buffers->v),
+        CLATTN_KERNEL_ARGUMENT(buffers->out),
+        CLATTN_KERNEL_ARGUMENT(buffers->state),
+        CLATTN_KERNEL_ARGUMENT(buffers->denominator),
+        CLATTN_KERNEL_ARGUMENT(buffers->sinks),
+        CLATTN_KERNEL_ARGUMENT(plan->partial_acc),
+        CLATTN_KERNEL_ARGUMENT(plan->partial_sums),
+        CLATTN_KERNEL_ARGUMENT(plan->metadata.buffer),
+        CLATTN_KERNEL_ARGUMENT(*args),
+        {plan->row.local_argument_bytes[phase], NULL},
+    };
+    const size_t num_arguments = sizeof arguments / sizeof *arguments - (plan->row.local_argument_bytes[phase] == 0);
+    return clattn_kernel_enqueue(ctx, launch, arguments, num_arguments, sync);
 }
 
 clattn_status clattn_attention_launch(clattn_context *ctx, const clattn_problem *problem, const clattn_plan *plan,
                                       const clattn_attention_buffers *buffers, const clattn_sync *sync)
 {
-    kernel_launch launches[CLATTN_NUM_PHASES + 1];
-    int num_launches = 0;
-    CLATTN_TRY(prepare(ctx, problem, plan, launches, &num_launches));
+    launch_list list = {.num_phases = 0};
+    CLATTN_TRY(build(ctx, problem, plan, &list));
+    const int num_launches = list.num_phases + list.merges;
     if (num_launches == 0)
         return clattn_sync_nothing(ctx, sync);
 
-    const cl_mem attention[] = {buffers->q,        buffers->k,          buffers->v,
-                                buffers->out,      buffers->lse,        buffers->sinks,
-                                plan->partial_acc, plan->partial_state, plan->metadata.buffer};
-    const cl_mem merge[] = {buffers->out,      buffers->lse,        buffers->sinks,
-                            plan->partial_acc, plan->partial_state, plan->metadata.buffer};
-    kernel_args args = make_args(problem, plan);
+    clattn_kernel_args args = clattn_kernel_args_of(problem);
+    args.pages_at = (cl_int)plan->sections.pages;
     for (int i = 0; i < num_launches; ++i) {
         /* The queue is in-order: the first command waits for the list, the last one's event speaks for all. */
         const clattn_sync own = {
@@ -195,11 +119,10 @@ clattn_status clattn_attention_launch(clattn_context *ctx, const clattn_problem 
             .wait_events = i == 0 ? sync->wait_events : NULL,
             .event = i == num_launches - 1 ? sync->event : NULL,
         };
-        const bool is_merge = plan->counts.num_merge_items > 0 && i == num_launches - 1;
-        if (is_merge)
-            CLATTN_TRY(enqueue(ctx, &launches[i], merge, (int)(sizeof merge / sizeof *merge), &args, &own));
+        if (i < list.num_phases)
+            CLATTN_TRY(enqueue_phase(ctx, plan, list.phases[i], &list.launches[i], buffers, &args, &own));
         else
-            CLATTN_TRY(enqueue(ctx, &launches[i], attention, (int)(sizeof attention / sizeof *attention), &args, &own));
+            CLATTN_TRY(clattn_merge_enqueue(ctx, problem, &list.partial, &list.launches[i], buffers, &own));
     }
     return CLATTN_OK;
 }

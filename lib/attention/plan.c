@@ -39,14 +39,17 @@ static clattn_status check_params(clattn_context *ctx, const clattn_plan_params 
         .total_tokens = params->total_tokens,
         .query_start_loc = params->query_start_loc,
         .context_lens = params->context_lens,
+        .sequence_start = params->sequence_start,
         .block_tables = params->block_tables,
         .pages_per_seq = params->pages_per_seq,
+        .dense = params->dense,
         .page_size = params->page_size,
         .num_pages = params->num_pages,
     };
     CLATTN_TRY(clattn_batch_check(&draft->batch, &draft->num_pages_used, error));
     CLATTN_TRY(clattn_check_heads(params->num_q_heads, params->num_kv_heads, error));
-    CLATTN_TRY(clattn_check_head_dim(params->head_dim, error));
+    const int32_t head_dim_v = params->head_dim_v != 0 ? params->head_dim_v : params->head_dim;
+    CLATTN_TRY(clattn_check_head_dims(params->head_dim, head_dim_v, error));
     CLATTN_REQUIRE(error, params->kv_layout >= 0 && params->kv_layout < CLATTN_NUM_KV_LAYOUTS, CLATTN_INVALID_ARGUMENT,
                    "kv_layout is %d, expected 0..%d", (int)params->kv_layout, CLATTN_NUM_KV_LAYOUTS - 1);
     CLATTN_REQUIRE(error, params->num_splits >= 0, CLATTN_INVALID_ARGUMENT, "num_splits is %d, expected 0 or more",
@@ -61,6 +64,10 @@ static clattn_status check_params(clattn_context *ctx, const clattn_plan_params 
         .num_q_heads = params->num_q_heads,
         .num_kv_heads = params->num_kv_heads,
         .head_dim = params->head_dim,
+        .head_dim_v = head_dim_v,
+        .one_query = clattn_batch_has_one_query_each(&draft->batch),
+        .dense = params->dense,
+        .longest_context = clattn_batch_longest_context(&draft->batch),
         .page_size = params->page_size,
         .num_pages = params->num_pages,
         .window_left = window.window_left,
@@ -74,7 +81,7 @@ static clattn_status check_params(clattn_context *ctx, const clattn_plan_params 
     const clattn_tile_request request = {
         .family = tuning != NULL && tuning->family != CLATTN_FAMILY_DEFAULT ? tuning->family : ctx->family,
         .head_dim = params->head_dim,
-        .head_dim_v = params->head_dim,
+        .head_dim_v = head_dim_v,
         .group_size = params->num_q_heads / params->num_kv_heads,
         .num_kv_heads = params->num_kv_heads,
         .token_major = draft->shape.token_major,
@@ -234,9 +241,9 @@ static clattn_status stage(clattn_plan *plan, const clattn_plan_params *params, 
 
 /* Buffers for partial state: new ones, or the plan's where they are large enough. */
 typedef struct partial_buffers {
-    cl_mem state;
+    cl_mem sums;
     cl_mem acc;
-    int64_t state_bytes;
+    int64_t sums_bytes;
     int64_t acc_bytes;
 } partial_buffers;
 
@@ -244,31 +251,30 @@ static clattn_status grow_partial(const clattn_plan *plan, const clattn_plan_sha
                                   partial_buffers *grown)
 {
     const int64_t num_states = num_rows * shape->num_kv_heads;
-    grown->state_bytes = num_states * (int64_t)sizeof(cl_float2);
-    grown->acc_bytes = num_states * shape->head_dim * (int64_t)sizeof(cl_float);
-    CLATTN_TRY(
-        grow_buffer(plan->ctx, plan->partial_state, plan->partial_state_bytes, grown->state_bytes, &grown->state));
+    grown->sums_bytes = num_states * (int64_t)sizeof(cl_float2);
+    grown->acc_bytes = num_states * shape->head_dim_v * (int64_t)sizeof(cl_float);
+    CLATTN_TRY(grow_buffer(plan->ctx, plan->partial_sums, plan->partial_sums_bytes, grown->sums_bytes, &grown->sums));
     const clattn_status status =
         grow_buffer(plan->ctx, plan->partial_acc, plan->partial_acc_bytes, grown->acc_bytes, &grown->acc);
-    if (status != CLATTN_OK && grown->state != plan->partial_state)
-        clReleaseMemObject(grown->state);
+    if (status != CLATTN_OK && grown->sums != plan->partial_sums)
+        clReleaseMemObject(grown->sums);
     return status;
 }
 
 static void drop_partial(const clattn_plan *plan, const partial_buffers *grown)
 {
-    if (grown->state != plan->partial_state)
-        clReleaseMemObject(grown->state);
+    if (grown->sums != plan->partial_sums)
+        clReleaseMemObject(grown->sums);
     if (grown->acc != plan->partial_acc)
         clReleaseMemObject(grown->acc);
 }
 
 static void take_partial(clattn_plan *plan, const partial_buffers *grown)
 {
-    swap_buffer(&plan->partial_state, grown->state);
+    swap_buffer(&plan->partial_sums, grown->sums);
     swap_buffer(&plan->partial_acc, grown->acc);
-    if (grown->state_bytes > plan->partial_state_bytes)
-        plan->partial_state_bytes = grown->state_bytes;
+    if (grown->sums_bytes > plan->partial_sums_bytes)
+        plan->partial_sums_bytes = grown->sums_bytes;
     if (grown->acc_bytes > plan->partial_acc_bytes)
         plan->partial_acc_bytes = grown->acc_bytes;
 }
@@ -363,7 +369,7 @@ void clattn_plan_destroy(clattn_plan **plan)
         return;
     clattn_upload_finish(&(*plan)->metadata);
     swap_buffer(&(*plan)->partial_acc, NULL);
-    swap_buffer(&(*plan)->partial_state, NULL);
+    swap_buffer(&(*plan)->partial_sums, NULL);
     free((*plan)->slot_scratch);
     free(*plan);
     *plan = NULL;
@@ -382,7 +388,7 @@ clattn_status clattn_plan_get_info(const clattn_plan *plan, clattn_plan_info *in
         .max_splits = plan->counts.max_splits,
         .block_q = plan->row.tiles[CLATTN_PHASE_PREFILL].block_q,
         .block_kv = plan->row.tiles[CLATTN_PHASE_PREFILL].block_kv,
-        .workspace_bytes = (uint64_t)(plan->partial_acc_bytes + plan->partial_state_bytes),
+        .workspace_bytes = (uint64_t)(plan->partial_acc_bytes + plan->partial_sums_bytes),
         .metadata_bytes = plan->metadata.capacity,
     };
     return CLATTN_OK;

@@ -13,6 +13,10 @@ typedef struct clattn_plan_shape {
     int32_t num_q_heads;
     int32_t num_kv_heads;
     int32_t head_dim;
+    int32_t head_dim_v;
+    bool one_query; /* each sequence has one query token, and sequence s is token s */
+    bool dense;     /* page s is all of sequence s */
+    int32_t longest_context;
     int32_t page_size;
     int32_t num_pages; /* the pages of the batch lie below it */
     int32_t window_left;
@@ -40,10 +44,10 @@ struct clattn_plan {
     clattn_upload metadata; /* sections of int32, see clattn_plan_sections */
     int32_t *slot_scratch;  /* of clattn_slots_check() */
     uint64_t slot_scratch_entries;
-    cl_mem partial_acc;   /* [num_partial_rows, Hkv, head_dim] float32 */
-    cl_mem partial_state; /* [num_partial_rows, Hkv] float2: largest score (log2), sum */
+    cl_mem partial_acc;  /* [num_partial_rows, Hkv, head_dim_v] float32 */
+    cl_mem partial_sums; /* [num_partial_rows, Hkv] float2: largest score (log2), sum */
     int64_t partial_acc_bytes;
-    int64_t partial_state_bytes;
+    int64_t partial_sums_bytes;
 };
 
 /* Work-groups of a phase's kernel. */

@@ -19,6 +19,21 @@ typedef struct clattn_rows {
     uint64_t head_stride;
 } clattn_rows;
 
+/* The sinks of query head h over kv head g: num_per_row from offset + h * q_head_stride + g * kv_head_stride on. */
+typedef struct clattn_sinks {
+    uint64_t offset;
+    uint64_t q_head_stride;
+    uint64_t kv_head_stride;
+    int32_t num_per_row; /* 0 = no sinks */
+} clattn_sinks;
+
+/* What is written of a row's softmax besides its output: STATE of cl/common/results.cl. */
+typedef enum clattn_state_kind {
+    CLATTN_STATE_NONE = 0,
+    CLATTN_STATE_LSE = 1,
+    CLATTN_STATE_MAX_DENOMINATOR = 2
+} clattn_state_kind;
+
 /*
  * Element address of a page's slot and kv head: offset + page * page_stride + slot * slot_stride + head *
  * head_stride.
@@ -36,6 +51,8 @@ typedef struct clattn_problem {
     int32_t head_dim;
     int32_t head_dim_v;
     int32_t total_tokens;
+    bool one_query; /* each sequence has one query token, and sequence s is token s */
+    bool dense;     /* page s is all of sequence s */
     int32_t page_size;
     int32_t num_pages;
     bool token_major; /* all kv heads of a token lie together */
@@ -45,30 +62,41 @@ typedef struct clattn_problem {
     clattn_dtype out_dtype;
     clattn_rows q;
     clattn_rows out;
-    clattn_rows lse; /* used if has_lse */
+    clattn_state_kind state_kind;
+    clattn_rows state;       /* lse or max */
+    clattn_rows denominator; /* with a max */
+    bool numerator;          /* out is not divided by the denominator */
     clattn_pages_address k;
     clattn_pages_address v;
-    uint64_t sinks_offset; /* used if has_sinks */
-    bool has_lse;
-    bool has_sinks;
+    clattn_sinks sinks;
     float softmax_scale;
     float logits_soft_cap; /* 0 = off */
-    int32_t window_left;   /* inclusive distances, CLATTN_UNLIMITED = none */
+    float mask_value;
+    int32_t window_left; /* inclusive distances, CLATTN_UNLIMITED = none */
     int32_t window_right;
 } clattn_problem;
 
-/* head_dim that the kernels are written for. */
-clattn_status clattn_check_head_dim(int32_t head_dim, clattn_error *error);
+/* Widths of rows that the kernels are written for; `name` is head_dim or head_dim_v. */
+clattn_status clattn_check_head_dim(const char *name, int32_t head_dim, clattn_error *error);
+
+/* Those of K and V. */
+clattn_status clattn_check_head_dims(int32_t head_dim, int32_t head_dim_v, clattn_error *error);
 
 /* Head counts: positive, and queries a multiple of keys. */
 clattn_status clattn_check_heads(int32_t num_q_heads, int32_t num_kv_heads, clattn_error *error);
 
-/* Scale, cap and mask value as the caller gave them: resolves zeros, refuses what is not a number or out of range. */
+/* Scale and cap as the caller gave them: resolves zeros, refuses what is not a number or out of range. */
 clattn_status clattn_problem_set_options(clattn_problem *problem, float softmax_scale, float logits_soft_cap,
-                                         float mask_value, clattn_error *error);
+                                         clattn_error *error);
+
+/* The same for the maximum of a row without keys. */
+clattn_status clattn_problem_set_mask_value(clattn_problem *problem, float mask_value, clattn_error *error);
 
 /* Causal, with a window of W keys (the query's own included), 0 = unlimited. */
 clattn_status clattn_problem_set_causal_window(clattn_problem *problem, int32_t sliding_window, clattn_error *error);
+
+/* The W of a problem's window. */
+int32_t clattn_problem_sliding_window(const clattn_problem *problem);
 
 /*
  * Takes page count, page size, kv heads, head dims and addresses from the K and V views of a layout (SEMANTICS 6).

@@ -207,24 +207,14 @@ static clattn_status launch(clattn_kv_cache *cache, const clattn_kv_append_param
 clattn_status clattn_kv_cache_append(clattn_kv_cache *cache, const clattn_kv_append_params *params,
                                      cl_uint num_wait_events, const cl_event *wait_events, cl_event *event)
 {
-    if (event)
-        *event = NULL;
-    if (!cache)
-        return CLATTN_INVALID_ARGUMENT;
-    clattn_context *ctx = cache->ctx;
+    clattn_context *ctx = cache ? cache->ctx : NULL;
     const clattn_sync sync = {num_wait_events, wait_events, event};
     append_rows rows = {0};
     cl_kernel kernel = NULL;
-    CLATTN_REQUIRE(&ctx->error, params, CLATTN_INVALID_ARGUMENT, "params is NULL");
-    CLATTN_TRY(clattn_sync_check(ctx, &sync));
+    CLATTN_TRY(clattn_call_begin(ctx, params, &sync));
     CLATTN_TRY(bind_rows(cache, params, &rows));
-    if (rows.total_tokens == 0) {
-        if (!event)
-            return CLATTN_OK;
-        return clattn_context_check_cl(ctx,
-                                       clEnqueueMarkerWithWaitList(ctx->queue, num_wait_events, wait_events, event),
-                                       "clEnqueueMarkerWithWaitList");
-    }
+    if (rows.total_tokens == 0)
+        return clattn_sync_nothing(ctx, &sync);
     CLATTN_TRY(find_kernel(cache, &rows, &kernel));
     if (!params->plan) {
         CLATTN_TRY(upload_slots(cache, params->slot_mapping, rows.total_tokens));

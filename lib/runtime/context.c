@@ -15,16 +15,19 @@ clattn_status clattn_context_check_cl(clattn_context *ctx, cl_int result, const 
     return clattn_cl_check(&ctx->error, result, call);
 }
 
-clattn_status clattn_sync_check(clattn_context *ctx, const clattn_sync *sync)
+clattn_status clattn_call_begin(clattn_context *ctx, const void *params, const clattn_sync *sync)
 {
     if (sync->event != NULL)
         *sync->event = NULL;
+    if (ctx == NULL)
+        return CLATTN_INVALID_ARGUMENT;
     CLATTN_REQUIRE(&ctx->error, (sync->num_wait_events > 0) == (sync->wait_events != NULL), CLATTN_INVALID_ARGUMENT,
                    "wait_events: num_wait_events is %u but the list is %s", sync->num_wait_events,
                    sync->wait_events != NULL ? "given" : "NULL");
     for (cl_uint i = 0; i < sync->num_wait_events; i++)
         CLATTN_REQUIRE(&ctx->error, sync->wait_events[i] != NULL, CLATTN_INVALID_ARGUMENT,
                        "wait_events[%u] of %u is NULL", i, sync->num_wait_events);
+    CLATTN_REQUIRE(&ctx->error, params != NULL, CLATTN_INVALID_ARGUMENT, "params is NULL");
     return CLATTN_OK;
 }
 

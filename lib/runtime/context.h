@@ -33,8 +33,11 @@ typedef struct clattn_sync {
     cl_event *event; /* may be NULL */
 } clattn_sync;
 
-/* Checks that count and list agree and that no event is NULL; sets *event to NULL. */
-clattn_status clattn_sync_check(clattn_context *ctx, const clattn_sync *sync);
+/*
+ * What every operation checks first: a context (NULL is refused), parameters, and a wait list whose count agrees and
+ * that holds no NULL. Sets *event to NULL in any case.
+ */
+clattn_status clattn_call_begin(clattn_context *ctx, const void *params, const clattn_sync *sync);
 
 /* For a call with nothing to do: enqueues a marker behind the wait list if an event is wanted. */
 clattn_status clattn_sync_nothing(clattn_context *ctx, const clattn_sync *sync);

@@ -38,7 +38,11 @@ static void vector_row(const clattn_device_facts *facts, const clattn_tile_reque
     const bool whole_vectors = request->head_dim % lanes == 0 && request->head_dim_v % lanes == 0;
 
     row->tiles[CLATTN_PHASE_PREFILL] =
-        (clattn_tile){.block_q = 128, .block_kv = 48, .work_group_size = 1, .heads = 1, .lanes = lanes};
+        (clattn_tile){.block_q = request->head_dim + request->head_dim_v <= 512 ? 128 : 64,
+                      .block_kv = 48,
+                      .work_group_size = 1,
+                      .heads = 1,
+                      .lanes = lanes};
     clattn_tile *decode = &row->tiles[CLATTN_PHASE_DECODE];
     *decode = (clattn_tile){.block_q = power_of_two_above(request->group_size, 8),
                             .block_kv = 16, /* more keys, more pages at once: the reads get slower */
@@ -51,9 +55,18 @@ static void vector_row(const clattn_device_facts *facts, const clattn_tile_reque
     row->target_groups = 8 * (int32_t)facts->num_compute_units;
 }
 
+/* A row of work-items of the prefill kernel. */
+#define SMALLEST_PREFILL_GROUP 16
+
+/* Local memory of a default tile: what every full-profile device has, and several work-groups of a larger one. */
+#define LOCAL_MEMORY_BUDGET ((int64_t)32 << 10)
+
 /* Prefill tiles of 16 KiB of queries, smaller where local memory or the work-group is. */
 static void simt_row(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)
 {
+    const int64_t budget = facts->local_memory_bytes < (uint64_t)LOCAL_MEMORY_BUDGET
+                               ? (int64_t)facts->local_memory_bytes
+                               : LOCAL_MEMORY_BUDGET;
     const int32_t largest_group = largest_power_of_two_within((int64_t)facts->max_work_group_size);
     clattn_tile *prefill = &row->tiles[CLATTN_PHASE_PREFILL];
     *prefill = (clattn_tile){.block_q = request->head_dim <= 64    ? 64
@@ -65,9 +78,14 @@ static void simt_row(const clattn_device_facts *facts, const clattn_tile_request
                              .lanes = 1};
     while (prefill->block_q > prefill->work_group_size)
         prefill->block_q /= 2;
-    while (prefill->block_q > prefill->work_group_size / 16 && prefill->block_q > 1 &&
-           clattn_tile_local_bytes(request, CLATTN_PHASE_PREFILL, prefill) > (int64_t)facts->local_memory_bytes)
-        prefill->block_q /= 2;
+    while (clattn_tile_local_bytes(request, CLATTN_PHASE_PREFILL, prefill) > budget) {
+        if (prefill->block_q > prefill->work_group_size / SMALLEST_PREFILL_GROUP && prefill->block_q > 1)
+            prefill->block_q /= 2;
+        else if (prefill->work_group_size > SMALLEST_PREFILL_GROUP)
+            prefill->work_group_size /= 2;
+        else
+            break; /* the check of the tile says what is missing */
+    }
 
     clattn_tile *decode = &row->tiles[CLATTN_PHASE_DECODE];
     *decode = (clattn_tile){.block_q = power_of_two_above(request->group_size, 8),
@@ -75,8 +93,7 @@ static void simt_row(const clattn_device_facts *facts, const clattn_tile_request
                             .work_group_size = largest_group < 64 ? largest_group : 64,
                             .heads = 1,
                             .lanes = 1};
-    while (decode->block_q > 1 &&
-           clattn_tile_local_bytes(request, CLATTN_PHASE_DECODE, decode) > (int64_t)facts->local_memory_bytes)
+    while (decode->block_q > 1 && clattn_tile_local_bytes(request, CLATTN_PHASE_DECODE, decode) > budget)
         decode->block_q /= 2;
     row->decode_max_rows = 2 * decode->block_q;
     row->target_groups = 8 * (int32_t)facts->num_compute_units;

@@ -2,10 +2,12 @@
 /* Constraints on tiles; see space.h. The kernels' #error lines say the same. */
 #include "tuning/space.h"
 
+#include "runtime/size.h"
+
 /* TILE_COLUMNS, K_CHUNK and V_CHUNK of the simt prefill kernel. */
 #define SIMT_TILE_COLUMNS 16
 #define SIMT_K_CHUNK 32
-#define SIMT_V_CHUNK 8
+#define SIMT_V_CHUNK(head_dim_v) ((head_dim_v) > 256 ? 4 : 8)
 #define ROW_BOUND_BYTES 8 /* first and past key of a row */
 #define TILE_ROW_BYTES 16 /* offsets of a key's K and V */
 
@@ -49,8 +51,9 @@ int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase
     const int64_t common = float_bytes * (tile->work_group_size + q) + ROW_BOUND_BYTES * q + TILE_ROW_BYTES * kv +
                            float_bytes * q * (kv + 1);
     if (phase == CLATTN_PHASE_PREFILL)
-        return common + float_bytes * (d * (q + 1) + max_int64(SIMT_K_CHUNK * (kv + 1), SIMT_V_CHUNK * d_v));
-    const int64_t key_groups = tile->work_group_size / (d_v / 4);
+        return common + float_bytes * (d * (q + 1) + max_int64(SIMT_K_CHUNK * (kv + 1), SIMT_V_CHUNK(d_v) * d_v));
+    const int64_t v_vectors = clattn_ceil_div(d_v / 4, tile->work_group_size);
+    const int64_t key_groups = tile->work_group_size / clattn_ceil_div(d_v / 4, v_vectors);
     return common + float_bytes * (q * d + max_int64(q * kv * simt_lanes_per_key(request), key_groups * q * d_v));
 }
 
@@ -91,9 +94,6 @@ static clattn_status check_simt_tile(const clattn_device_facts *facts, const cla
     CLATTN_REQUIRE(error, size % simt_lanes_per_key(request) == 0, CLATTN_INVALID_TUNING,
                    "tuning: work_group_size is %d, expected a multiple of %d", (int)size,
                    (int)simt_lanes_per_key(request));
-    CLATTN_REQUIRE(error, size >= request->head_dim_v / 4, CLATTN_INVALID_TUNING,
-                   "tuning: work_group_size is %d, expected at least %d for head_dim %d", (int)size,
-                   (int)(request->head_dim_v / 4), (int)request->head_dim_v);
     return CLATTN_OK;
 }
 

@@ -405,9 +405,11 @@ static void wait_list_and_count_must_agree(void **state)
     cl_event waited[2] = {clCreateUserEvent(clattn_context_cl_context(ctx), &result), NULL};
     support_require_cl(result, "clCreateUserEvent");
     cl_event event = waited[0];
-    assert_int_equal(clattn_sync_check(ctx, &(clattn_sync){.event = &event}), CLATTN_OK);
+    const int params = 0;
+    assert_int_equal(clattn_call_begin(ctx, &params, &(clattn_sync){.event = &event}), CLATTN_OK);
     assert_null(event);
-    assert_int_equal(clattn_sync_check(ctx, &(clattn_sync){.num_wait_events = 1, .wait_events = waited}), CLATTN_OK);
+    assert_int_equal(clattn_call_begin(ctx, &params, &(clattn_sync){.num_wait_events = 1, .wait_events = waited}),
+                     CLATTN_OK);
     const clattn_sync wrong[] = {
         {.num_wait_events = 1, .event = &event},
         {.wait_events = waited, .event = &event},
@@ -415,10 +417,17 @@ static void wait_list_and_count_must_agree(void **state)
     };
     for (int i = 0; i < 3; i++) {
         event = waited[0];
-        assert_int_equal(clattn_sync_check(ctx, &wrong[i]), CLATTN_INVALID_ARGUMENT);
+        assert_int_equal(clattn_call_begin(ctx, &params, &wrong[i]), CLATTN_INVALID_ARGUMENT);
         assert_non_null(strstr(clattn_context_last_error(ctx), "wait_events"));
         assert_null(event);
     }
+    event = waited[0];
+    assert_int_equal(clattn_call_begin(ctx, NULL, &(clattn_sync){.event = &event}), CLATTN_INVALID_ARGUMENT);
+    assert_non_null(strstr(clattn_context_last_error(ctx), "params is NULL"));
+    assert_null(event);
+    event = waited[0];
+    assert_int_equal(clattn_call_begin(NULL, &params, &(clattn_sync){.event = &event}), CLATTN_INVALID_ARGUMENT);
+    assert_null(event);
     clReleaseEvent(waited[0]);
     clattn_context_destroy(&ctx);
 }

@@ -27,7 +27,8 @@ static cl_kernel build(const support_device *device, const clattn_tile_request *
         {"OUT_DTYPE", CLATTN_FLOAT32},
         {"SOFT_CAP", 0},
         {"SINKS", 0},
-        {"LSE", 0},
+        {"STATE", 0},
+        {"NUMERATOR", 0},
         {"BLOCK_Q", tile->block_q},
         {"BLOCK_KV", tile->block_kv},
         {"WORK_GROUP_SIZE", tile->work_group_size},
@@ -57,21 +58,22 @@ static void compare(const support_device *device, const clattn_tile_request *req
                                                     CL_KERNEL_LOCAL_MEM_SIZE, sizeof taken, &taken, NULL),
                            "clGetKernelWorkGroupInfo");
         if (exact ? (cl_ulong)said != taken : taken > clattn_context_device(device->ctx)->local_memory_bytes)
-            fail_msg("%s head_dim=%d block_q=%d block_kv=%d work_group_size=%d: said %lld bytes, the kernel takes %llu",
-                     phase == CLATTN_PHASE_PREFILL ? "prefill" : "decode", request->head_dim, tile->block_q,
-                     tile->block_kv, tile->work_group_size, (long long)said, (unsigned long long)taken);
+            fail_msg(
+                "%s head_dim=%d/%d block_q=%d block_kv=%d work_group_size=%d: said %lld bytes, the kernel takes %llu",
+                phase == CLATTN_PHASE_PREFILL ? "prefill" : "decode", request->head_dim, request->head_dim_v,
+                tile->block_q, tile->block_kv, tile->work_group_size, (long long)said, (unsigned long long)taken);
     }
 }
 
 /* Head dims on both sides of where the kernels change their shape, with the default tiles. */
 static void default_tiles_take_what_is_said(void **state)
 {
-    static const int32_t head_dims[] = {8, 32, 136, 256};
-    static const int32_t group_sizes[] = {1, 8, 4, 3};
+    static const int32_t head_dims[][2] = {{8, 8}, {32, 32}, {136, 136}, {256, 256}, {192, 128}, {24, 264}, {512, 512}};
+    static const int32_t group_sizes[] = {1, 8, 4, 3, 1, 2, 8};
     for (int32_t i = 0; i < COUNT(head_dims); i++) {
         const clattn_tile_request request = {.family = CLATTN_FAMILY_SIMT,
-                                             .head_dim = head_dims[i],
-                                             .head_dim_v = head_dims[i],
+                                             .head_dim = head_dims[i][0],
+                                             .head_dim_v = head_dims[i][1],
                                              .group_size = group_sizes[i],
                                              .num_kv_heads = 2};
         compare(*state, &request, NULL);
@@ -83,10 +85,14 @@ static void overridden_tiles_take_what_is_said(void **state)
     static const clattn_tuning tunings[] = {
         {.block_q = 32, .block_kv = 48, .work_group_size = 128},
         {.block_q = 4, .block_kv = 64, .work_group_size = 64},
+        {.block_q = 2, .block_kv = 32, .work_group_size = 16},
     };
     for (int32_t i = 0; i < COUNT(tunings); i++) {
-        const clattn_tile_request request = {
-            .family = CLATTN_FAMILY_SIMT, .head_dim = 40, .head_dim_v = 40, .group_size = 4 * i + 1, .num_kv_heads = 2};
+        const clattn_tile_request request = {.family = CLATTN_FAMILY_SIMT,
+                                             .head_dim = 40,
+                                             .head_dim_v = 40 + 32 * i,
+                                             .group_size = 4 * i + 1,
+                                             .num_kv_heads = 2};
         compare(*state, &request, &tunings[i]);
     }
 }

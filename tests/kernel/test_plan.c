@@ -5,7 +5,7 @@
  * test, which lets them fail. What plans refuse is in test_ragged_page_plan_errors.c.
  */
 #include "attention/plan.h"
-#include "support/ragged.h"
+#include "support/attention.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,9 +90,9 @@ static const int32_t small_context_lens[] = {40, 21};
 static const int32_t large_q_lens[] = {1, 1, 0, 47, 1, 3, 1};
 static const int32_t large_context_lens[] = {300, 93, 17, 61, 1, 257, 64};
 
-static support_ragged_case make_case(const int32_t *q_lens, const int32_t *context_lens, int32_t num_seqs)
+static support_attention_case make_case(const int32_t *q_lens, const int32_t *context_lens, int32_t num_seqs)
 {
-    return (support_ragged_case){
+    return (support_attention_case){
         .seed = 77,
         .num_seqs = num_seqs,
         .q_lens = q_lens,
@@ -106,12 +106,12 @@ static support_ragged_case make_case(const int32_t *q_lens, const int32_t *conte
     };
 }
 
-static support_ragged_case small_case(void)
+static support_attention_case small_case(void)
 {
     return make_case(small_q_lens, small_context_lens, COUNT(small_q_lens));
 }
 
-static support_ragged_case large_case(void)
+static support_attention_case large_case(void)
 {
     return make_case(large_q_lens, large_context_lens, COUNT(large_q_lens));
 }
@@ -150,21 +150,21 @@ static void require_same_info(const clattn_plan_info *a, const clattn_plan_info 
     assert_int_equal(a->metadata_bytes, b->metadata_bytes);
 }
 
-static void run_with(support_ragged *ragged, const support_device *device, const clattn_plan *plan)
+static void run_with(support_attention *ragged, const support_device *device, const clattn_plan *plan)
 {
-    const clattn_ragged_page_attention_params params = support_ragged_params_with_plan(ragged, plan);
-    support_ragged_reset(ragged, device);
+    const clattn_ragged_page_attention_params params = support_attention_ragged_page_params(ragged, plan);
+    support_attention_reset(ragged, device);
     require_ok(device, clattn_ragged_page_attention(device->ctx, &params, 0, NULL, NULL));
-    support_ragged_read(ragged, device);
+    support_attention_read(ragged, device);
 }
 
 static void info_tells_what_was_decided(void **state)
 {
     const support_device *device = *state;
-    support_ragged_case description = large_case();
+    support_attention_case description = large_case();
     description.num_splits = 1;
-    support_ragged *ragged = support_ragged_create(device, &description);
-    clattn_plan_params params = support_ragged_plan_params(ragged);
+    support_attention *ragged = support_attention_create(device, &description);
+    clattn_plan_params params = support_attention_plan_params(ragged);
     clattn_plan *plan = create_plan(device, &params);
     clattn_plan_info info = info_of(plan);
     int64_t num_pages = 0;
@@ -189,40 +189,40 @@ static void info_tells_what_was_decided(void **state)
     /* Rows of the first sequence alone: 3 splits x 2 heads of 2 kv heads, each 16 floats and a pair. */
     assert_true(info.workspace_bytes >= (uint64_t)(3 * 2 * 2 * (16 + 2)) * sizeof(float));
     clattn_plan_destroy(&plan);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void an_override_shows_in_the_info(void **state)
 {
     const support_device *device = *state;
     const bool vector = device->family == CLATTN_FAMILY_VECTOR;
-    support_ragged_case description = small_case();
+    support_attention_case description = small_case();
     description.tuning = (clattn_tuning){.num_queries_per_block = vector ? 96 : 16, .num_kv_pages_per_block = 4};
-    support_ragged *ragged = support_ragged_create(device, &description);
-    const clattn_plan_params params = support_ragged_plan_params(ragged);
+    support_attention *ragged = support_attention_create(device, &description);
+    const clattn_plan_params params = support_attention_plan_params(ragged);
     clattn_plan *plan = create_plan(device, &params);
     const clattn_plan_info info = info_of(plan);
 
     assert_int_equal(info.block_q, vector ? 192 : 32);
     assert_int_equal(info.block_kv, 32);
     clattn_plan_destroy(&plan);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 /* What is equal or smaller fits where the larger was. */
 static void an_update_reuses_memory(void **state)
 {
     const support_device *device = *state;
-    const support_ragged_case small_description = small_case();
-    support_ragged_case large_description = large_case();
+    const support_attention_case small_description = small_case();
+    support_attention_case large_description = large_case();
     large_description.num_splits = 4;
-    support_ragged *small = support_ragged_create(device, &small_description);
-    support_ragged *large = support_ragged_create(device, &large_description);
-    const clattn_plan_params small_params = support_ragged_plan_params(small);
-    clattn_plan_params large_params = support_ragged_plan_params(large);
+    support_attention *small = support_attention_create(device, &small_description);
+    support_attention *large = support_attention_create(device, &large_description);
+    const clattn_plan_params small_params = support_attention_plan_params(small);
+    clattn_plan_params large_params = support_attention_plan_params(large);
     clattn_plan *plan = create_plan(device, &large_params);
     const clattn_plan_info first = info_of(plan);
-    const cl_mem buffers[] = {plan->metadata.buffer, plan->partial_acc, plan->partial_state};
+    const cl_mem buffers[] = {plan->metadata.buffer, plan->partial_acc, plan->partial_sums};
 
     for (int step = 0; step < 8; step++) {
         large_params.num_splits = 4 - step % 3;
@@ -232,14 +232,14 @@ static void an_update_reuses_memory(void **state)
         assert_int_equal(info.workspace_bytes, first.workspace_bytes);
         assert_ptr_equal(plan->metadata.buffer, buffers[0]);
         assert_ptr_equal(plan->partial_acc, buffers[1]);
-        assert_ptr_equal(plan->partial_state, buffers[2]);
-        support_ragged *ragged = step % 2 == 0 ? small : large;
+        assert_ptr_equal(plan->partial_sums, buffers[2]);
+        support_attention *ragged = step % 2 == 0 ? small : large;
         run_with(ragged, device, plan);
-        support_ragged_check(ragged);
+        support_attention_check(ragged);
     }
     clattn_plan_destroy(&plan);
-    support_ragged_destroy(&small);
-    support_ragged_destroy(&large);
+    support_attention_destroy(&small);
+    support_attention_destroy(&large);
 }
 
 /* After a reservation no allocation may be tried: each would fail. The plan goes on with the batch it had. */
@@ -248,14 +248,14 @@ static void updates_within_a_reservation_allocate_nothing(void **state)
     const support_device *device = *state;
     static const int32_t num_splits[] = {0, 3};
     for (int32_t i = 0; i < COUNT(num_splits); i++) {
-        support_ragged_case small_description = small_case();
-        support_ragged_case large_description = large_case();
+        support_attention_case small_description = small_case();
+        support_attention_case large_description = large_case();
         small_description.num_splits = num_splits[i];
         large_description.num_splits = num_splits[i];
-        support_ragged *small = support_ragged_create(device, &small_description);
-        support_ragged *large = support_ragged_create(device, &large_description);
-        const clattn_plan_params small_params = support_ragged_plan_params(small);
-        clattn_plan_params large_params = support_ragged_plan_params(large);
+        support_attention *small = support_attention_create(device, &small_description);
+        support_attention *large = support_attention_create(device, &large_description);
+        const clattn_plan_params small_params = support_attention_plan_params(small);
+        clattn_plan_params large_params = support_attention_plan_params(large);
         int64_t slots[256];
         assert_true(large_params.total_tokens <= COUNT(slots));
         for (int32_t token = 0; token < large_params.total_tokens; token++)
@@ -265,7 +265,7 @@ static void updates_within_a_reservation_allocate_nothing(void **state)
 
         require_ok(device, clattn_plan_reserve(plan, large_params.num_seqs, large_params.total_tokens, 300));
         run_with(small, device, plan);
-        support_ragged_check(small);
+        support_attention_check(small);
         const clattn_plan_info reserved = info_of(plan);
         for (int step = 0; step < 4; step++) {
             failed = CALL_NONE;
@@ -277,22 +277,22 @@ static void updates_within_a_reservation_allocate_nothing(void **state)
             assert_int_equal(failed, CALL_NONE);
         }
         run_with(large, device, plan);
-        support_ragged_check(large);
+        support_attention_check(large);
         const clattn_plan_info used = info_of(plan);
         assert_int_equal(used.metadata_bytes, reserved.metadata_bytes);
         assert_int_equal(used.workspace_bytes, reserved.workspace_bytes);
         clattn_plan_destroy(&plan);
-        support_ragged_destroy(&small);
-        support_ragged_destroy(&large);
+        support_attention_destroy(&small);
+        support_attention_destroy(&large);
     }
 }
 
 static void reservations_that_cannot_be_are_refused(void **state)
 {
     const support_device *device = *state;
-    const support_ragged_case description = small_case();
-    support_ragged *ragged = support_ragged_create(device, &description);
-    const clattn_plan_params params = support_ragged_plan_params(ragged);
+    const support_attention_case description = small_case();
+    support_attention *ragged = support_attention_create(device, &description);
+    const clattn_plan_params params = support_attention_plan_params(ragged);
     clattn_plan *plan = create_plan(device, &params);
     const clattn_plan_info before = info_of(plan);
 
@@ -308,17 +308,17 @@ static void reservations_that_cannot_be_are_refused(void **state)
     require_same_info(&before, &after);
     require_ok(device, clattn_plan_reserve(plan, 0, 0, 0));
     run_with(ragged, device, plan);
-    support_ragged_check(ragged);
+    support_attention_check(ragged);
     clattn_plan_destroy(&plan);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void slots_reach_the_device(void **state)
 {
     const support_device *device = *state;
-    const support_ragged_case description = large_case();
-    support_ragged *ragged = support_ragged_create(device, &description);
-    clattn_plan_params params = support_ragged_plan_params(ragged);
+    const support_attention_case description = large_case();
+    support_attention *ragged = support_attention_create(device, &description);
+    clattn_plan_params params = support_attention_plan_params(ragged);
     clattn_plan *plan = create_plan(device, &params);
     const int32_t num_tokens = params.total_tokens;
     int64_t *slots = calloc((size_t)num_tokens, sizeof *slots);
@@ -342,27 +342,33 @@ static void slots_reach_the_device(void **state)
                        "clEnqueueReadBuffer");
     assert_memory_equal(found, slots, (size_t)num_tokens * sizeof *found);
     run_with(ragged, device, plan); /* the pages behind the slots are still found */
-    support_ragged_check(ragged);
+    support_attention_check(ragged);
     free(slots);
     free(found);
     clattn_plan_destroy(&plan);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 /* Three sequences whose last NUM_STEPS tokens are decoded one step at a time, each into its rows of one output. */
 enum { NUM_STEPS = 200, NUM_GROWING = 3 };
 
-static void make_step_params(const support_ragged *whole, int32_t step, clattn_plan_params *plan_params,
-                             clattn_ragged_page_attention_params *params)
+static clattn_plan_params make_step_plan_params(const support_attention *whole, int32_t step)
+{
+    clattn_plan_params params = support_attention_plan_params(whole);
+
+    params.total_tokens = NUM_GROWING;
+    params.num_splits = step % 3 == 1 ? 2 : 0;
+    return params;
+}
+
+static clattn_ragged_page_attention_params make_step_params(const support_attention *whole, int32_t step,
+                                                            const clattn_plan *plan)
 {
     const int64_t row = (int64_t)whole->description.num_q_heads * whole->description.head_dim;
     const int64_t lse_row = whole->description.num_q_heads;
+    clattn_ragged_page_attention_params params = support_attention_ragged_page_params(whole, plan);
+    clattn_tensor *tensors[] = {&params.queries, &params.out, &params.lse};
 
-    *plan_params = support_ragged_plan_params(whole);
-    plan_params->total_tokens = NUM_GROWING;
-    plan_params->num_splits = step % 3 == 1 ? 2 : 0;
-    *params = support_ragged_params_with_plan(whole, NULL);
-    clattn_tensor *tensors[] = {&params->queries, &params->out, &params->lse};
     for (int i = 0; i < 3; i++) {
         const int64_t width = i < 2 ? row : lse_row;
         tensors[i]->shape[0] = NUM_GROWING;
@@ -371,6 +377,7 @@ static void make_step_params(const support_ragged *whole, int32_t step, clattn_p
         tensors[i]->strides[1] = i < 2 ? whole->description.head_dim : 1;
         tensors[i]->strides[2] = i < 2 ? 1 : 0;
     }
+    return params;
 }
 
 /* Updates that are refused early, late (staging memory is in use by then) and last; none of them may be seen. */
@@ -392,15 +399,14 @@ static void refuse_updates(const support_device *device, clattn_plan *plan, cons
 }
 
 /* Updates the plan for a step from arrays that are destroyed at once, and enqueues the step's call. */
-static void enqueue_step(const support_ragged *whole, const support_device *device, clattn_plan **plan, int32_t step,
+static void enqueue_step(const support_attention *whole, const support_device *device, clattn_plan **plan, int32_t step,
                          bool with_refusals)
 {
     int32_t query_start_loc[NUM_GROWING + 1], context_lens[NUM_GROWING];
     int64_t slots[NUM_GROWING] = {3 * step, 3 * step + 1, 3 * step + 2};
-    clattn_plan_params plan_params;
+    clattn_plan_params plan_params = make_step_plan_params(whole, step);
     clattn_ragged_page_attention_params params;
 
-    make_step_params(whole, step, &plan_params, &params);
     for (int32_t s = 0; s <= NUM_GROWING; s++)
         query_start_loc[s] = s;
     for (int32_t s = 0; s < NUM_GROWING; s++)
@@ -416,17 +422,17 @@ static void enqueue_step(const support_ragged *whole, const support_device *devi
     memset(query_start_loc, 0x5a, sizeof query_start_loc);
     memset(context_lens, 0x5a, sizeof context_lens);
     memset(slots, 0x5a, sizeof slots);
-    params.plan = *plan;
+    params = make_step_params(whole, step, *plan);
     require_ok(device, clattn_ragged_page_attention(device->ctx, &params, 0, NULL, NULL));
 }
 
-static support_ragged *create_growing(const support_device *device, const int32_t *context_lens)
+static support_attention *create_growing(const support_device *device, const int32_t *context_lens)
 {
     static const int32_t q_lens[NUM_GROWING] = {NUM_STEPS, NUM_STEPS, NUM_STEPS};
-    support_ragged_case description = make_case(q_lens, context_lens, NUM_GROWING);
+    support_attention_case description = make_case(q_lens, context_lens, NUM_GROWING);
     description.tail_rows = 0;
     description.page_size = 11;
-    return support_ragged_create(device, &description);
+    return support_attention_create(device, &description);
 }
 
 /* Nothing waits between the steps; in the end every row of every step is compared with the reference. */
@@ -434,12 +440,12 @@ static void many_steps_run_without_waiting(void **state)
 {
     static const int32_t context_lens[NUM_GROWING] = {NUM_STEPS, NUM_STEPS + 93, 2300};
     const support_device *device = *state;
-    support_ragged *whole = create_growing(device, context_lens);
+    support_attention *whole = create_growing(device, context_lens);
     clattn_plan *plan = NULL;
     uint64_t metadata_bytes = 0;
     int num_growths = 0;
 
-    support_ragged_reset(whole, device);
+    support_attention_reset(whole, device);
     for (int32_t step = 0; step < NUM_STEPS; step++) {
         enqueue_step(whole, device, &plan, step, step % 5 == 3);
         const uint64_t bytes = info_of(plan).metadata_bytes;
@@ -448,9 +454,9 @@ static void many_steps_run_without_waiting(void **state)
     }
     assert_in_range(num_growths, 1, 6); /* a growing batch reallocates seldom */
     clattn_plan_destroy(&plan);         /* while its last steps may still be running */
-    support_ragged_read(whole, device);
-    support_ragged_check(whole);
-    support_ragged_destroy(&whole);
+    support_attention_read(whole, device);
+    support_attention_check(whole);
+    support_attention_destroy(&whole);
 }
 
 /* A queue that stands still: two updates may run ahead of it, and each call sees the plan that it was made with. */
@@ -458,11 +464,11 @@ static void two_updates_run_ahead_of_the_queue(void **state)
 {
     static const int32_t context_lens[NUM_GROWING] = {NUM_STEPS, NUM_STEPS + 93, 300};
     const support_device *device = *state;
-    support_ragged *whole = create_growing(device, context_lens);
+    support_attention *whole = create_growing(device, context_lens);
     clattn_plan *plan = NULL;
     cl_int result;
 
-    support_ragged_reset(whole, device);
+    support_attention_reset(whole, device);
     for (int32_t step = 0; step + 3 <= NUM_STEPS; step += 3) {
         enqueue_step(whole, device, &plan, step, false);
         support_require_cl(clFinish(device->queue), "clFinish");
@@ -477,9 +483,9 @@ static void two_updates_run_ahead_of_the_queue(void **state)
     for (int32_t step = NUM_STEPS - NUM_STEPS % 3; step < NUM_STEPS; step++)
         enqueue_step(whole, device, &plan, step, false);
     clattn_plan_destroy(&plan);
-    support_ragged_read(whole, device);
-    support_ragged_check(whole);
-    support_ragged_destroy(&whole);
+    support_attention_read(whole, device);
+    support_attention_check(whole);
+    support_attention_destroy(&whole);
 }
 
 static void rows_of_all_tokens_fit_into_31_bits(void **state)
@@ -549,15 +555,15 @@ static void work_groups_fit_into_31_bits(void **state)
 static void a_failing_update_changes_nothing(void **state)
 {
     const support_device *device = *state;
-    support_ragged_case small_description = small_case();
-    support_ragged_case large_description = large_case();
+    support_attention_case small_description = small_case();
+    support_attention_case large_description = large_case();
     small_description.num_splits = 2;
     large_description.num_splits = 5;
-    support_ragged *before = support_ragged_create(device, &small_description);
-    support_ragged *after = support_ragged_create(device, &small_description);
-    support_ragged *large = support_ragged_create(device, &large_description);
-    const clattn_plan_params small_params = support_ragged_plan_params(before);
-    clattn_plan_params large_params = support_ragged_plan_params(large);
+    support_attention *before = support_attention_create(device, &small_description);
+    support_attention *after = support_attention_create(device, &small_description);
+    support_attention *large = support_attention_create(device, &large_description);
+    const clattn_plan_params small_params = support_attention_plan_params(before);
+    clattn_plan_params large_params = support_attention_plan_params(large);
     int64_t slots[60];
     unsigned kinds = 0;
 
@@ -578,30 +584,30 @@ static void a_failing_update_changes_nothing(void **state)
             const clattn_plan_info kept = info_of(plan);
             require_same_info(&kept, &old);
             run_with(after, device, plan);
-            support_ragged_expect_same_bytes(before, after);
+            support_attention_expect_same_bytes(before, after);
         }
         kinds |= 1u << failed;
         if (failed != CALL_NONE) /* and the next update is as if nothing had been */
             require_ok(device, clattn_plan_update(plan, &large_params));
         run_with(large, device, plan);
-        support_ragged_check(large);
+        support_attention_check(large);
         clattn_plan_destroy(&plan);
         if (failed == CALL_NONE)
             break;
     }
     assert_int_equal(kinds, 1u << CALL_NONE | 1u << CALL_MALLOC | 1u << CALL_CREATE_BUFFER | 1u << CALL_WRITE_BUFFER);
-    support_ragged_destroy(&before);
-    support_ragged_destroy(&after);
-    support_ragged_destroy(&large);
+    support_attention_destroy(&before);
+    support_attention_destroy(&after);
+    support_attention_destroy(&large);
 }
 
 static void a_failing_create_gives_no_plan(void **state)
 {
     const support_device *device = *state;
-    support_ragged_case description = large_case();
+    support_attention_case description = large_case();
     description.num_splits = 3;
-    support_ragged *ragged = support_ragged_create(device, &description);
-    const clattn_plan_params params = support_ragged_plan_params(ragged);
+    support_attention *ragged = support_attention_create(device, &description);
+    const clattn_plan_params params = support_attention_plan_params(ragged);
     clattn_plan *plan = NULL;
     int num_failures = 0;
 
@@ -617,9 +623,9 @@ static void a_failing_create_gives_no_plan(void **state)
     } while (failed != CALL_NONE);
     assert_true(num_failures >= 6); /* plan, staging memory twice, two buffers of the workspace, metadata, its write */
     run_with(ragged, device, plan);
-    support_ragged_check(ragged);
+    support_attention_check(ragged);
     clattn_plan_destroy(&plan);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 int main(int argc, char **argv)

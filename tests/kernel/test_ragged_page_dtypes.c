@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ragged paged attention over storage types. Every case compiles its own kernels. */
-#include "support/ragged.h"
+#include "support/attention.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@ static void every_pair_of_dtypes_matches(void **state)
     static const clattn_dtype dtypes[] = {CLATTN_FLOAT32, CLATTN_FLOAT16, CLATTN_BFLOAT16};
 
     for (int32_t i = 0; i < 9; i++) {
-        const support_ragged_case problem = {
+        const support_attention_case problem = {
             .seed = 1000 + (uint64_t)i,
             .num_seqs = COUNT(mixed_q_lens),
             .q_lens = mixed_q_lens,
@@ -35,7 +35,7 @@ static void every_pair_of_dtypes_matches(void **state)
             .strided = i % 2 == 1,
             .lse = true,
         };
-        support_ragged_verify(*state, &problem);
+        support_attention_verify(*state, &problem);
     }
 }
 
@@ -48,7 +48,7 @@ static void keys_and_values_may_have_different_dtypes(void **state)
     };
 
     for (int32_t i = 0; i < COUNT(pairs); i++) {
-        const support_ragged_case problem = {
+        const support_attention_case problem = {
             .seed = 1100 + (uint64_t)i,
             .num_seqs = COUNT(mixed_q_lens),
             .q_lens = mixed_q_lens,
@@ -62,7 +62,7 @@ static void keys_and_values_may_have_different_dtypes(void **state)
             .value_dtype = pairs[i][1],
             .lse = true,
         };
-        support_ragged_verify(*state, &problem);
+        support_attention_verify(*state, &problem);
     }
 }
 

@@ -3,7 +3,7 @@
  * What clattn_ragged_page_attention() refuses: each cause once, with a call at the limit that is accepted. A refused
  * call names the field, gives no event and leaves the outputs alone, and the right call after it works.
  */
-#include "support/ragged.h"
+#include "support/attention.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -22,9 +22,9 @@ static const int32_t context_lens[] = {9, 12};
 
 enum { HEAD_DIM = 16, PAGE_SIZE = 4 };
 
-static support_ragged_case small_batch(clattn_kv_layout layout)
+static support_attention_case small_batch(clattn_kv_layout layout)
 {
-    return (support_ragged_case){
+    return (support_attention_case){
         .seed = 1,
         .num_seqs = 2,
         .q_lens = q_lens,
@@ -34,19 +34,19 @@ static support_ragged_case small_batch(clattn_kv_layout layout)
         .head_dim = HEAD_DIM,
         .page_size = PAGE_SIZE,
         .kv_layout = layout,
-        .sinks = true,
+        .sinks = SUPPORT_SINKS_PER_HEAD,
         .lse = true,
     };
 }
 
-static support_ragged *create(const support_device *device, clattn_kv_layout layout)
+static support_attention *create(const support_device *device, clattn_kv_layout layout)
 {
-    const support_ragged_case description = small_batch(layout);
+    const support_attention_case description = small_batch(layout);
 
-    return support_ragged_create(device, &description);
+    return support_attention_create(device, &description);
 }
 
-static void expect_untouched(support_ragged *ragged, const support_device *device)
+static void expect_untouched(support_attention *ragged, const support_device *device)
 {
     support_require_cl(clFinish(device->queue), "clFinish");
     support_image_download(&ragged->out, device);
@@ -68,13 +68,13 @@ static void expect_words(const char *sentence, const char *words)
     free(copy);
 }
 
-static void refuse(support_ragged *ragged, const support_device *device, const ragged_params *params,
+static void refuse(support_attention *ragged, const support_device *device, const ragged_params *params,
                    clattn_status expected, const char *words)
 {
     cl_event event = (cl_event)(void *)ragged; /* must be overwritten */
     clattn_status status;
 
-    support_ragged_reset(ragged, device);
+    support_attention_reset(ragged, device);
     status = clattn_ragged_page_attention(device->ctx, params, 0, NULL, &event);
     if (status != expected)
         fail_msg("expected=%s status=%s words=\"%s\" error=\"%s\"", clattn_status_name(expected),
@@ -82,8 +82,8 @@ static void refuse(support_ragged *ragged, const support_device *device, const r
     expect_words(clattn_context_last_error(device->ctx), words);
     assert_null(event);
     expect_untouched(ragged, device);
-    support_ragged_run(ragged, device);
-    support_ragged_check(ragged);
+    support_attention_run(ragged, device);
+    support_attention_check(ragged);
 }
 
 static void accept(const support_device *device, const ragged_params *params)
@@ -98,14 +98,14 @@ static void accept(const support_device *device, const ragged_params *params)
 /* `change` spoils or adapts a fresh copy of the right operands, which it sees as `params`. */
 #define REFUSE(status, words, change)                                                                                  \
     do {                                                                                                               \
-        ragged_params params = support_ragged_params(ragged);                                                          \
+        ragged_params params = support_attention_ragged_page_params(ragged, NULL);                                     \
         change;                                                                                                        \
         refuse(ragged, device, &params, (status), (words));                                                            \
     } while (0)
 
 #define ACCEPT(change)                                                                                                 \
     do {                                                                                                               \
-        ragged_params params = support_ragged_params(ragged);                                                          \
+        ragged_params params = support_attention_ragged_page_params(ragged, NULL);                                     \
         change;                                                                                                        \
         accept(device, &params);                                                                                       \
     } while (0)
@@ -113,8 +113,8 @@ static void accept(const support_device *device, const ragged_params *params)
 static void missing_arguments_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
-    const ragged_params right = support_ragged_params(ragged);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
+    const ragged_params right = support_attention_ragged_page_params(ragged, NULL);
 
     assert_int_equal(clattn_ragged_page_attention(NULL, &right, 0, NULL, NULL), CLATTN_INVALID_ARGUMENT);
     refuse(ragged, device, NULL, CLATTN_INVALID_ARGUMENT, "params");
@@ -125,13 +125,13 @@ static void missing_arguments_are_refused(void **state)
     REFUSE(CLATTN_INVALID_ARGUMENT, "context_lens", params.context_lens = NULL);
     REFUSE(CLATTN_INVALID_ARGUMENT, "block_tables", params.block_tables = NULL);
     ACCEPT((params.lse = (clattn_tensor){0}, params.softmax_aux = (clattn_tensor){0}));
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void wrong_ranks_and_shapes_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
 
     REFUSE(CLATTN_INVALID_SHAPE, "queries,rank", params.queries.rank = 2);
     REFUSE(CLATTN_INVALID_SHAPE, "kv_pages,rank", params.kv_pages.rank = 3);
@@ -148,32 +148,32 @@ static void wrong_ranks_and_shapes_are_refused(void **state)
     REFUSE(CLATTN_INVALID_SHAPE, "lse", params.lse.shape[1] = 2);
     REFUSE(CLATTN_INVALID_SHAPE, "softmax_aux", params.softmax_aux.shape[0] = 2);
     REFUSE(CLATTN_INVALID_ARGUMENT, "num_q_heads,num_kv_heads", params.queries.shape[1] = 3);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 
     ragged = create(device, CLATTN_KV_NHD);
     REFUSE(CLATTN_INVALID_SHAPE, "value_pages", params.value_pages.shape[2] = 1);
     REFUSE(CLATTN_INVALID_SHAPE, "value_pages,rank", params.value_pages.rank = 3);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void wrong_dtypes_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
 
     REFUSE(CLATTN_INVALID_DTYPE, "queries", params.queries.dtype = CLATTN_DTYPE_DEFAULT);
     REFUSE(CLATTN_INVALID_DTYPE, "kv_pages", params.kv_pages.dtype = CLATTN_NUM_DTYPES);
     REFUSE(CLATTN_INVALID_DTYPE, "out", params.out.dtype = (clattn_dtype)-1);
     REFUSE(CLATTN_INVALID_DTYPE, "lse,float32", params.lse.dtype = CLATTN_FLOAT16);
     REFUSE(CLATTN_INVALID_DTYPE, "softmax_aux,float32", params.softmax_aux.dtype = CLATTN_BFLOAT16);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 /* The tensor ends with the buffer's last element; then the buffer is one element shorter. */
 static void buffers_too_small_by_one_element_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
     const support_image *images[] = {&ragged->queries, &ragged->keys, &ragged->out, &ragged->lse, &ragged->sinks};
     static const char *const names[] = {"queries", "kv_pages", "out", "lse", "softmax_aux"};
 
@@ -184,7 +184,7 @@ static void buffers_too_small_by_one_element_are_refused(void **state)
         const size_t num_bytes = num_elements * sizeof(float);
         cl_mem exact = support_buffer_create(device, images[i]->bytes, num_bytes);
         cl_mem small = support_buffer_create(device, images[i]->bytes, num_bytes - sizeof(float));
-        ragged_params params = support_ragged_params(ragged);
+        ragged_params params = support_attention_ragged_page_params(ragged, NULL);
         clattn_tensor *tensors[] = {&params.queries, &params.kv_pages, &params.out, &params.lse, &params.softmax_aux};
         tensors[i]->buffer = exact;
         accept(device, &params);
@@ -196,15 +196,15 @@ static void buffers_too_small_by_one_element_are_refused(void **state)
         clReleaseMemObject(exact);
         clReleaseMemObject(small);
     }
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void wrong_offsets_and_strides_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged_case description = small_batch(CLATTN_KV_HND);
+    support_attention_case description = small_batch(CLATTN_KV_HND);
     description.strided = true;
-    support_ragged *ragged = support_ragged_create(device, &description);
+    support_attention *ragged = support_attention_create(device, &description);
 
     REFUSE(CLATTN_INVALID_ARGUMENT, "queries,offset_bytes", params.queries.offset_bytes += 2);
     REFUSE(CLATTN_INVALID_ARGUMENT, "key_pages,offset_bytes", params.key_pages.offset_bytes += 1);
@@ -216,14 +216,14 @@ static void wrong_offsets_and_strides_are_refused(void **state)
     REFUSE(CLATTN_BUFFER_TOO_SMALL, "key_pages", params.key_pages.strides[0] += 1000);
     REFUSE(CLATTN_SIZE_OVERFLOW, "key_pages", params.key_pages.strides[0] = INT64_MAX);
     REFUSE(CLATTN_SIZE_OVERFLOW, "out", params.out.offset_bytes = UINT64_MAX - 3);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 /* The control is one buffer with out directly behind queries. */
 static void results_that_overlap_other_tensors_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
     const clattn_tensor *queries = &ragged->queries.tensor;
     const size_t num_bytes =
         (size_t)(queries->shape[0] * queries->shape[1] * queries->shape[2]) * clattn_dtype_size(queries->dtype);
@@ -239,13 +239,13 @@ static void results_that_overlap_other_tensors_are_refused(void **state)
     REFUSE(CLATTN_INVALID_ARGUMENT, "lse,overlap,queries", params.lse.buffer = params.queries.buffer);
     REFUSE(CLATTN_INVALID_ARGUMENT, "lse,overlap,softmax_aux", params.softmax_aux.buffer = params.lse.buffer);
     clReleaseMemObject(shared);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void buffers_of_another_context_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
     void *other_state = NULL;
     support_device *other;
     cl_mem foreign;
@@ -256,37 +256,37 @@ static void buffers_of_another_context_are_refused(void **state)
     REFUSE(CLATTN_INVALID_ARGUMENT, "queries,context", params.queries.buffer = foreign);
     clReleaseMemObject(foreign);
     support_device_teardown(&other_state);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void unsupported_head_dims_are_refused(void **state)
 {
     const support_device *device = *state;
-    static const int32_t head_dims[] = {0, 4, 12, 264};
+    static const int32_t head_dims[] = {0, 4, 12, 520};
 
     for (int32_t i = 0; i < COUNT(head_dims); i++) {
-        support_ragged_case description = small_batch(CLATTN_KV_COMBINED);
+        support_attention_case description = small_batch(CLATTN_KV_COMBINED);
         description.head_dim = head_dims[i];
-        support_ragged *ragged = support_ragged_create(device, &description);
-        const ragged_params params = support_ragged_params(ragged);
+        support_attention *ragged = support_attention_create(device, &description);
+        const ragged_params params = support_attention_ragged_page_params(ragged, NULL);
         const clattn_status status = clattn_ragged_page_attention(device->ctx, &params, 0, NULL, NULL);
         if (status != CLATTN_UNSUPPORTED)
             fail_msg("head_dim=%d status=%s", (int)head_dims[i], clattn_status_name(status));
         expect_words(clattn_context_last_error(device->ctx), "head_dim");
         expect_untouched(ragged, device);
-        support_ragged_destroy(&ragged);
+        support_attention_destroy(&ragged);
     }
-    for (int32_t head_dim = 8; head_dim <= 256; head_dim += 248) {
-        support_ragged_case description = small_batch(CLATTN_KV_COMBINED);
+    for (int32_t head_dim = 8; head_dim <= 512; head_dim += 504) {
+        support_attention_case description = small_batch(CLATTN_KV_COMBINED);
         description.head_dim = head_dim;
-        support_ragged_verify(device, &description);
+        support_attention_verify(device, &description);
     }
 }
 
 static void contradictory_batches_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
     static const int32_t not_from_zero[] = {1, 1, 13};
     static const int32_t decreasing[] = {0, 13, 12};
     static const int32_t too_many[] = {0, 1, 14};
@@ -303,14 +303,14 @@ static void contradictory_batches_are_refused(void **state)
     REFUSE(CLATTN_INVALID_BATCH, "context_lens", params.context_lens = negative);
     REFUSE(CLATTN_INVALID_BATCH, "sequence 0,pages_per_seq", params.pages_per_seq = 2);
     ACCEPT(params.context_lens = exact);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 /* Sequence 0 uses three entries of its row, sequence 1 three; the others hold garbage already. */
 static void pages_out_of_range_are_refused_only_where_used(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
     int32_t tables[64];
     const int32_t row_length = ragged->pages_per_seq;
     const int32_t num_pages = ragged->num_pages;
@@ -329,46 +329,46 @@ static void pages_out_of_range_are_refused_only_where_used(void **state)
     tables[1] = 0;
     tables[3] = -7; /* behind the used ones */
     ACCEPT(params.block_tables = tables);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void a_table_of_just_the_used_entries_is_enough(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
     const int32_t row_length = ragged->pages_per_seq;
     int32_t tables[6];
 
     for (int32_t s = 0; s < 2; s++)
         memcpy(tables + 3 * s, ragged->block_tables + s * row_length, 3 * sizeof(tables[0]));
     ACCEPT((params.block_tables = tables, params.pages_per_seq = 3));
-    support_ragged_read(ragged, device);
-    support_ragged_check(ragged);
-    support_ragged_destroy(&ragged);
+    support_attention_read(ragged, device);
+    support_attention_check(ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void contradictory_pages_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
 
     REFUSE(CLATTN_INVALID_ARGUMENT, "kv_pages,key_pages", params.key_pages = params.kv_pages);
     REFUSE(CLATTN_INVALID_ARGUMENT, "kv_pages,value_pages", params.value_pages = params.kv_pages);
     REFUSE(CLATTN_INVALID_ARGUMENT, "kv_layout", params.kv_layout = CLATTN_KV_HND);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 
     ragged = create(device, CLATTN_KV_HND);
     REFUSE(CLATTN_INVALID_ARGUMENT, "kv_layout", params.kv_layout = CLATTN_KV_COMBINED);
     REFUSE(CLATTN_INVALID_ARGUMENT, "kv_layout", params.kv_layout = CLATTN_NUM_KV_LAYOUTS);
     REFUSE(CLATTN_INVALID_ARGUMENT, "key_pages", params.key_pages = (clattn_tensor){0});
     REFUSE(CLATTN_INVALID_ARGUMENT, "value_pages", params.value_pages = (clattn_tensor){0});
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void options_out_of_range_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
 
     REFUSE(CLATTN_INVALID_ARGUMENT, "mask_value", params.mask_value = NAN);
     REFUSE(CLATTN_INVALID_ARGUMENT, "mask_value", params.mask_value = -INFINITY);
@@ -387,17 +387,17 @@ static void options_out_of_range_are_refused(void **state)
     REFUSE(CLATTN_UNSUPPORTED, "compute_dtype", params.compute_dtype = CLATTN_FLOAT16);
     REFUSE(CLATTN_UNSUPPORTED, "compute_dtype", params.compute_dtype = CLATTN_BFLOAT16);
     ACCEPT(params.compute_dtype = CLATTN_FLOAT32);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void contradictory_wait_lists_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
-    const ragged_params params = support_ragged_params(ragged);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
+    const ragged_params params = support_attention_ragged_page_params(ragged, NULL);
     const cl_event none = NULL;
 
-    support_ragged_reset(ragged, device);
+    support_attention_reset(ragged, device);
     assert_int_equal(clattn_ragged_page_attention(device->ctx, &params, 1, NULL, NULL), CLATTN_INVALID_ARGUMENT);
     expect_words(clattn_context_last_error(device->ctx), "wait_events");
     assert_int_equal(clattn_ragged_page_attention(device->ctx, &params, 0, &none, NULL), CLATTN_INVALID_ARGUMENT);
@@ -405,14 +405,14 @@ static void contradictory_wait_lists_are_refused(void **state)
     assert_int_equal(clattn_ragged_page_attention(device->ctx, &params, 1, &none, NULL), CLATTN_INVALID_ARGUMENT);
     expect_words(clattn_context_last_error(device->ctx), "wait_events");
     expect_untouched(ragged, device);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void tunings_that_cannot_run_are_refused(void **state)
 {
     const support_device *device = *state;
     const int32_t too_large = (int32_t)(2 * clattn_context_device(device->ctx)->max_work_group_size);
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
     static const struct {
         const char *words;
         clattn_tuning tuning;
@@ -438,20 +438,20 @@ static void tunings_that_cannot_run_are_refused(void **state)
         REFUSE(CLATTN_INVALID_TUNING, cases[i].words, params.tuning = &cases[i].tuning);
     const clattn_tuning large_group = {.work_group_size = too_large};
     REFUSE(CLATTN_INVALID_TUNING, "work_group_size", params.tuning = &large_group);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 /* Finds the smallest limit that the tile fits into: one byte less is refused, and the limit itself runs. */
 static void the_local_memory_limit_is_exact(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = create(device, CLATTN_KV_COMBINED);
+    support_attention *ragged = create(device, CLATTN_KV_COMBINED);
     int64_t refused = 1;
     int64_t accepted = (int64_t)clattn_context_device(device->ctx)->local_memory_bytes;
     clattn_tuning tuning = {0};
 
     while (accepted - refused > 1) {
-        clattn_plan_params params = support_ragged_plan_params(ragged);
+        clattn_plan_params params = support_attention_plan_params(ragged);
         clattn_plan *plan = NULL;
         tuning.local_memory_limit_bytes = refused + (accepted - refused) / 2;
         params.tuning = &tuning;
@@ -463,11 +463,11 @@ static void the_local_memory_limit_is_exact(void **state)
     }
     tuning.local_memory_limit_bytes = accepted;
     ACCEPT(params.tuning = &tuning);
-    support_ragged_read(ragged, device);
-    support_ragged_check(ragged);
+    support_attention_read(ragged, device);
+    support_attention_check(ragged);
     tuning.local_memory_limit_bytes = accepted - 1;
     REFUSE(CLATTN_INVALID_TUNING, "local memory", params.tuning = &tuning);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ragged paged attention over head dimensions. Every case compiles its own kernels. */
-#include "support/ragged.h"
+#include "support/attention.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,7 +32,7 @@ static void every_head_dim_matches(void **state)
 
     for (int32_t head_dim = 8; head_dim <= 256; head_dim += 8) {
         const bool decodes = head_dim % 16 == 0;
-        support_ragged_case problem = {
+        support_attention_case problem = {
             .seed = 1200 + (uint64_t)head_dim,
             .num_seqs = 2,
             .q_lens = decodes ? decode_q_lens : prefill_q_lens,
@@ -50,7 +50,7 @@ static void every_head_dim_matches(void **state)
             problem.q_lens = mixed_q_lens;
             problem.context_lens = mixed_context_lens;
         }
-        support_ragged_verify(*state, &problem);
+        support_attention_verify(*state, &problem);
     }
 }
 

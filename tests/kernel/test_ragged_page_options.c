@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ragged paged attention over its options: soft cap, sinks, scale, splits, tiles, plans and events. */
 #include "runtime/context.h"
-#include "support/ragged.h"
+#include "support/attention.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +13,9 @@
 static const int32_t mixed_q_lens[] = {1, 37, 0, 1, 5};
 static const int32_t mixed_context_lens[] = {257, 61, 4, 1, 93};
 
-static support_ragged_case mixed_batch(uint64_t seed)
+static support_attention_case mixed_batch(uint64_t seed)
 {
-    return (support_ragged_case){
+    return (support_attention_case){
         .seed = seed,
         .num_seqs = COUNT(mixed_q_lens),
         .q_lens = mixed_q_lens,
@@ -32,53 +32,53 @@ static support_ragged_case mixed_batch(uint64_t seed)
 static void cap_sinks_and_lse_match_in_every_combination(void **state)
 {
     for (int32_t flags = 0; flags < 8; flags++) {
-        support_ragged_case problem = mixed_batch(2000 + (uint64_t)flags);
+        support_attention_case problem = mixed_batch(2000 + (uint64_t)flags);
         problem.logits_soft_cap = flags & 1 ? 2.5f : 0.0f;
-        problem.sinks = flags & 2;
+        problem.sinks = flags & 2 ? SUPPORT_SINKS_PER_HEAD : SUPPORT_SINKS_NONE;
         problem.lse = flags & 4;
         problem.num_splits = flags % 3;
         problem.tail_rows = 1;
         problem.strided = flags >= 4;
-        support_ragged_verify(*state, &problem);
+        support_attention_verify(*state, &problem);
     }
 }
 
 static void sinks_count_once_over_every_number_of_splits(void **state)
 {
     for (int32_t num_splits = 1; num_splits <= 5; num_splits++) {
-        support_ragged_case problem = mixed_batch(2050 + (uint64_t)num_splits);
-        problem.sinks = true;
+        support_attention_case problem = mixed_batch(2050 + (uint64_t)num_splits);
+        problem.sinks = SUPPORT_SINKS_PER_HEAD;
         problem.num_splits = num_splits;
         problem.sliding_window = num_splits == 4 ? 9 : 0;
-        support_ragged_verify(*state, &problem);
+        support_attention_verify(*state, &problem);
     }
 }
 
 /* The queries make logits of about +-1e4, so that every one of them sits at the cap. */
 static void soft_cap_survives_large_logits(void **state)
 {
-    support_ragged_case problem = mixed_batch(2100);
+    support_attention_case problem = mixed_batch(2100);
 
     problem.logits_soft_cap = 20.0f;
     problem.query_factor = 1e4f;
-    support_ragged_verify(*state, &problem);
+    support_attention_verify(*state, &problem);
     problem.query_factor = 1e30f;
-    support_ragged_verify(*state, &problem);
+    support_attention_verify(*state, &problem);
     problem.query_factor = 1.0f; /* and small ones are hardly changed */
     problem.logits_soft_cap = 1000.0f;
-    support_ragged_verify(*state, &problem);
+    support_attention_verify(*state, &problem);
 }
 
 static void huge_logits_are_one_hot(void **state)
 {
-    support_ragged_case problem = mixed_batch(2200);
+    support_attention_case problem = mixed_batch(2200);
 
     problem.query_factor = 1e30f;
-    support_ragged_verify(*state, &problem);
+    support_attention_verify(*state, &problem);
     problem.num_splits = 3;
-    support_ragged_verify(*state, &problem);
-    problem.sinks = true;
-    support_ragged_verify(*state, &problem);
+    support_attention_verify(*state, &problem);
+    problem.sinks = SUPPORT_SINKS_PER_HEAD;
+    support_attention_verify(*state, &problem);
 }
 
 static void softmax_scale_is_used_as_given(void **state)
@@ -86,9 +86,9 @@ static void softmax_scale_is_used_as_given(void **state)
     static const float scales[] = {1.0f, 0.03125f, -0.5f};
 
     for (int32_t i = 0; i < COUNT(scales); i++) {
-        support_ragged_case problem = mixed_batch(2300 + (uint64_t)i);
+        support_attention_case problem = mixed_batch(2300 + (uint64_t)i);
         problem.softmax_scale = scales[i];
-        support_ragged_verify(*state, &problem);
+        support_attention_verify(*state, &problem);
     }
 }
 
@@ -99,11 +99,11 @@ static void every_number_of_splits_matches(void **state)
 
     for (int32_t i = 0; i < COUNT(num_splits); i++) {
         for (int32_t k = 0; k < COUNT(windows); k++) {
-            support_ragged_case problem = mixed_batch(2400 + (uint64_t)i);
+            support_attention_case problem = mixed_batch(2400 + (uint64_t)i);
             problem.num_splits = num_splits[i];
             problem.sliding_window = windows[k];
             problem.out_dtype = i == 2 ? CLATTN_BFLOAT16 : CLATTN_FLOAT32;
-            support_ragged_verify(*state, &problem);
+            support_attention_verify(*state, &problem);
         }
     }
 }
@@ -112,17 +112,17 @@ static void batch_invariant_splits_match(void **state)
 {
     static const int32_t q_lens[] = {1, 1, 3};
     static const int32_t context_lens[] = {1500, 40, 700};
-    support_ragged_case problem = mixed_batch(2500);
+    support_attention_case problem = mixed_batch(2500);
 
     problem.batch_invariant = true;
-    support_ragged_verify(*state, &problem);
+    support_attention_verify(*state, &problem);
     problem.num_seqs = COUNT(q_lens);
     problem.q_lens = q_lens;
     problem.context_lens = context_lens;
-    support_ragged_verify(*state, &problem);
+    support_attention_verify(*state, &problem);
     problem.batch_invariant = false; /* and those that the library chooses for one lonely long row */
     problem.num_seqs = 1;
-    support_ragged_verify(*state, &problem);
+    support_attention_verify(*state, &problem);
 }
 
 /* Tiles that both families can run on any device with at least 64 work-items per work-group. */
@@ -139,10 +139,10 @@ static void every_tile_override_matches(void **state)
     };
 
     for (int32_t i = 0; i < COUNT(tunings); i++) {
-        support_ragged_case problem = mixed_batch(2600 + (uint64_t)i);
+        support_attention_case problem = mixed_batch(2600 + (uint64_t)i);
         problem.tuning = tunings[i];
         problem.num_splits = i == 0 ? 2 : 0;
-        support_ragged_verify(device, &problem);
+        support_attention_verify(device, &problem);
     }
 }
 
@@ -159,13 +159,13 @@ static void narrower_vectors_match(void **state)
     } cases[] = {{8, CLATTN_FLOAT16, 32}, {8, CLATTN_FLOAT32, 24}, {4, CLATTN_BFLOAT16, 32}, {4, CLATTN_FLOAT16, 8}};
 
     for (int32_t i = 0; i < COUNT(cases); i++) {
-        support_ragged_case problem = mixed_batch(2650 + (uint64_t)i);
+        support_attention_case problem = mixed_batch(2650 + (uint64_t)i);
         problem.kv_dtype = cases[i].kv_dtype;
         problem.out_dtype = cases[i].kv_dtype;
         problem.head_dim = cases[i].head_dim;
         problem.num_splits = 2;
         facts->float_vector_width = cases[i].width;
-        support_ragged_verify(device, &problem);
+        support_attention_verify(device, &problem);
         facts->float_vector_width = width;
     }
 }
@@ -173,36 +173,36 @@ static void narrower_vectors_match(void **state)
 static void a_call_may_override_the_context_family(void **state)
 {
     const support_device *device = *state;
-    support_ragged_case problem = mixed_batch(2700);
+    support_attention_case problem = mixed_batch(2700);
     clattn_plan_params plan_params;
     clattn_plan_info info;
     clattn_plan *plan = NULL;
-    support_ragged *ragged;
+    support_attention *ragged;
 
     problem.tuning.family = device->family == CLATTN_FAMILY_VECTOR ? CLATTN_FAMILY_SIMT : CLATTN_FAMILY_VECTOR;
-    ragged = support_ragged_create(device, &problem);
-    plan_params = support_ragged_plan_params(ragged);
+    ragged = support_attention_create(device, &problem);
+    plan_params = support_attention_plan_params(ragged);
     if (!support_device_runs_family(device, problem.tuning.family)) {
         assert_int_equal(clattn_plan_create(device->ctx, &plan_params, &plan), CLATTN_INVALID_TUNING);
-        support_ragged_destroy(&ragged);
+        support_attention_destroy(&ragged);
         return;
     }
-    support_ragged_verify(device, &problem);
+    support_attention_verify(device, &problem);
     assert_int_equal(clattn_plan_create(device->ctx, &plan_params, &plan), CLATTN_OK);
     assert_int_equal(clattn_plan_get_info(plan, &info), CLATTN_OK);
     assert_int_equal(info.family, problem.tuning.family);
     clattn_plan_destroy(&plan);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
-static void call_with_plan(support_ragged *ragged, const support_device *device, const clattn_plan *plan)
+static void call_with_plan(support_attention *ragged, const support_device *device, const clattn_plan *plan)
 {
-    const clattn_ragged_page_attention_params params = support_ragged_params_with_plan(ragged, plan);
+    const clattn_ragged_page_attention_params params = support_attention_ragged_page_params(ragged, plan);
 
-    support_ragged_reset(ragged, device);
+    support_attention_reset(ragged, device);
     assert_int_equal(clattn_ragged_page_attention(device->ctx, &params, 0, NULL, NULL), CLATTN_OK);
-    support_ragged_read(ragged, device);
-    support_ragged_check(ragged);
+    support_attention_read(ragged, device);
+    support_attention_check(ragged);
 }
 
 /* One plan serves two layers of different contents, then a larger batch, then the first one again. */
@@ -211,17 +211,17 @@ static void a_plan_serves_many_layers_and_batches(void **state)
     const support_device *device = *state;
     static const int32_t large_q_lens[] = {60, 1, 1, 44, 1, 1, 1};
     static const int32_t large_context_lens[] = {200, 93, 93, 44, 300, 2, 65};
-    const support_ragged_case first = mixed_batch(2800);
-    const support_ragged_case second = mixed_batch(2800);
-    support_ragged_case large = mixed_batch(2802);
+    const support_attention_case first = mixed_batch(2800);
+    const support_attention_case second = mixed_batch(2800);
+    support_attention_case large = mixed_batch(2802);
     large.num_seqs = COUNT(large_q_lens);
     large.q_lens = large_q_lens;
     large.context_lens = large_context_lens;
     large.num_splits = 3;
-    support_ragged *layers[] = {support_ragged_create(device, &first), support_ragged_create(device, &second)};
-    support_ragged *larger = support_ragged_create(device, &large);
-    const clattn_plan_params small_params = support_ragged_plan_params(layers[0]);
-    const clattn_plan_params large_params = support_ragged_plan_params(larger);
+    support_attention *layers[] = {support_attention_create(device, &first), support_attention_create(device, &second)};
+    support_attention *larger = support_attention_create(device, &large);
+    const clattn_plan_params small_params = support_attention_plan_params(layers[0]);
+    const clattn_plan_params large_params = support_attention_plan_params(larger);
     clattn_plan_info info;
     clattn_plan *plan = NULL;
 
@@ -239,9 +239,9 @@ static void a_plan_serves_many_layers_and_batches(void **state)
     call_with_plan(layers[0], device, plan);
     clattn_plan_destroy(&plan);
     assert_null(plan);
-    support_ragged_destroy(&layers[0]);
-    support_ragged_destroy(&layers[1]);
-    support_ragged_destroy(&larger);
+    support_attention_destroy(&layers[0]);
+    support_attention_destroy(&layers[1]);
+    support_attention_destroy(&larger);
 }
 
 static cl_int state_of(cl_event event)
@@ -257,14 +257,14 @@ static cl_int state_of(cl_event event)
 static void a_call_waits_for_its_events_and_gives_one(void **state)
 {
     const support_device *device = *state;
-    const support_ragged_case problem = mixed_batch(2900);
-    support_ragged *ragged = support_ragged_create(device, &problem);
-    const clattn_ragged_page_attention_params params = support_ragged_params(ragged);
+    const support_attention_case problem = mixed_batch(2900);
+    support_attention *ragged = support_attention_create(device, &problem);
+    const clattn_ragged_page_attention_params params = support_attention_ragged_page_params(ragged, NULL);
     cl_event done = NULL;
     cl_int result;
 
-    support_ragged_run(ragged, device); /* compiles, so that the next call has nothing left to do but enqueue */
-    support_ragged_reset(ragged, device);
+    support_attention_run(ragged, device); /* compiles, so that the next call has nothing left to do but enqueue */
+    support_attention_reset(ragged, device);
     const cl_event gate = clCreateUserEvent(device->cl, &result);
     support_require_cl(result, "clCreateUserEvent");
     assert_int_equal(clattn_ragged_page_attention(device->ctx, &params, 1, &gate, &done), CLATTN_OK);
@@ -274,28 +274,28 @@ static void a_call_waits_for_its_events_and_gives_one(void **state)
     support_require_cl(clSetUserEventStatus(gate, CL_COMPLETE), "clSetUserEventStatus");
     support_require_cl(clWaitForEvents(1, &done), "clWaitForEvents");
     assert_int_equal(state_of(done), CL_COMPLETE);
-    support_ragged_read(ragged, device);
-    support_ragged_check(ragged);
+    support_attention_read(ragged, device);
+    support_attention_check(ragged);
     clReleaseEvent(gate);
     clReleaseEvent(done);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 /* With nothing to compute there is an event all the same, and it completes after those it waits for. */
 static void an_empty_call_gives_an_event(void **state)
 {
     const support_device *device = *state;
-    support_ragged_case problem = mixed_batch(2950);
+    support_attention_case problem = mixed_batch(2950);
     problem.num_seqs = 0;
-    support_ragged *ragged = support_ragged_create(device, &problem);
-    const clattn_ragged_page_attention_params params = support_ragged_params(ragged);
+    support_attention *ragged = support_attention_create(device, &problem);
+    const clattn_ragged_page_attention_params params = support_attention_ragged_page_params(ragged, NULL);
     cl_event done = NULL;
 
     assert_int_equal(clattn_ragged_page_attention(device->ctx, &params, 0, NULL, &done), CLATTN_OK);
     assert_non_null(done);
     support_require_cl(clWaitForEvents(1, &done), "clWaitForEvents");
     clReleaseEvent(done);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 int main(int argc, char **argv)

@@ -3,7 +3,7 @@
  * What plans refuse: clattn_plan_create() gives NULL then, clattn_plan_update() leaves the plan as it was; and calls
  * with a plan that was made for another problem.
  */
-#include "support/ragged.h"
+#include "support/attention.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 static const int32_t q_lens[] = {1, 12};
 static const int32_t context_lens[] = {9, 12};
 
-static const support_ragged_case small_batch = {
+static const support_attention_case small_batch = {
     .seed = 1,
     .num_seqs = 2,
     .q_lens = q_lens,
@@ -35,18 +35,18 @@ static void expect_refusal(const support_device *device, clattn_status status, c
                  clattn_status_name(status), word, sentence);
 }
 
-static void call_and_check(support_ragged *ragged, const support_device *device, const clattn_plan *plan)
+static void call_and_check(support_attention *ragged, const support_device *device, const clattn_plan *plan)
 {
-    const clattn_ragged_page_attention_params params = support_ragged_params_with_plan(ragged, plan);
+    const clattn_ragged_page_attention_params params = support_attention_ragged_page_params(ragged, plan);
 
-    support_ragged_reset(ragged, device);
+    support_attention_reset(ragged, device);
     assert_int_equal(clattn_ragged_page_attention(device->ctx, &params, 0, NULL, NULL), CLATTN_OK);
-    support_ragged_read(ragged, device);
-    support_ragged_check(ragged);
+    support_attention_read(ragged, device);
+    support_attention_check(ragged);
 }
 
 /* `plan` was made for the right problem and must still serve it after the refused update. */
-static void refuse(support_ragged *ragged, const support_device *device, clattn_plan *plan,
+static void refuse(support_attention *ragged, const support_device *device, clattn_plan *plan,
                    const clattn_plan_params *params, clattn_status expected, const char *word)
 {
     clattn_plan *created = plan; /* must be overwritten */
@@ -60,7 +60,7 @@ static void refuse(support_ragged *ragged, const support_device *device, clattn_
 /* `change` spoils a fresh copy of the right parameters, which it sees as `params`. */
 #define REFUSE(status, word, change)                                                                                   \
     do {                                                                                                               \
-        clattn_plan_params params = support_ragged_plan_params(ragged);                                                \
+        clattn_plan_params params = support_attention_plan_params(ragged);                                             \
         change;                                                                                                        \
         refuse(ragged, device, plan, &params, (status), (word));                                                       \
     } while (0)
@@ -78,8 +78,8 @@ static clattn_plan *create_plan(const support_device *device, const clattn_plan_
 static void missing_arguments_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = support_ragged_create(device, &small_batch);
-    const clattn_plan_params right = support_ragged_plan_params(ragged);
+    support_attention *ragged = support_attention_create(device, &small_batch);
+    const clattn_plan_params right = support_attention_plan_params(ragged);
     clattn_plan *plan = create_plan(device, &right);
     clattn_plan *other = plan;
     clattn_plan_info info;
@@ -91,21 +91,21 @@ static void missing_arguments_are_refused(void **state)
     assert_int_equal(clattn_plan_get_info(NULL, &info), CLATTN_INVALID_ARGUMENT);
     assert_int_equal(clattn_plan_get_info(plan, NULL), CLATTN_INVALID_ARGUMENT);
     refuse(ragged, device, plan, NULL, CLATTN_INVALID_ARGUMENT, "params");
-    REFUSE(CLATTN_INVALID_ARGUMENT, "query_start_loc", params.query_start_loc = NULL);
+    REFUSE(CLATTN_INVALID_BATCH, "query_start_loc", params.query_start_loc = NULL); /* one query each are too few */
     REFUSE(CLATTN_INVALID_ARGUMENT, "context_lens", params.context_lens = NULL);
     REFUSE(CLATTN_INVALID_ARGUMENT, "block_tables", params.block_tables = NULL);
     clattn_plan_destroy(NULL);
     clattn_plan_destroy(&other);
     clattn_plan_destroy(&plan);
     assert_null(plan);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void counts_and_options_out_of_range_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = support_ragged_create(device, &small_batch);
-    const clattn_plan_params right = support_ragged_plan_params(ragged);
+    support_attention *ragged = support_attention_create(device, &small_batch);
+    const clattn_plan_params right = support_attention_plan_params(ragged);
     clattn_plan *plan = create_plan(device, &right);
 
     REFUSE(CLATTN_INVALID_ARGUMENT, "num_seqs", params.num_seqs = -1);
@@ -123,17 +123,17 @@ static void counts_and_options_out_of_range_are_refused(void **state)
     REFUSE(CLATTN_UNSUPPORTED, "head_dim", params.head_dim = 0);
     REFUSE(CLATTN_UNSUPPORTED, "head_dim", params.head_dim = 4);
     REFUSE(CLATTN_UNSUPPORTED, "head_dim", params.head_dim = 12);
-    REFUSE(CLATTN_UNSUPPORTED, "head_dim", params.head_dim = 264);
+    REFUSE(CLATTN_UNSUPPORTED, "head_dim", params.head_dim = 520);
     REFUSE(CLATTN_SIZE_OVERFLOW, "total_tokens", params.total_tokens = INT32_MAX);
     clattn_plan_destroy(&plan);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void contradictory_batches_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = support_ragged_create(device, &small_batch);
-    const clattn_plan_params right = support_ragged_plan_params(ragged);
+    support_attention *ragged = support_attention_create(device, &small_batch);
+    const clattn_plan_params right = support_attention_plan_params(ragged);
     clattn_plan *plan = create_plan(device, &right);
     static const int32_t not_from_zero[] = {1, 1, 13};
     static const int32_t decreasing[] = {0, 13, 12};
@@ -148,14 +148,14 @@ static void contradictory_batches_are_refused(void **state)
     REFUSE(CLATTN_INVALID_PAGE, "block_tables", params.num_pages = 1);
     REFUSE(CLATTN_INVALID_TUNING, "num_stages", params.tuning = &deep);
     clattn_plan_destroy(&plan);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void slots_out_of_range_or_given_twice_are_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = support_ragged_create(device, &small_batch);
-    const clattn_plan_params right = support_ragged_plan_params(ragged);
+    support_attention *ragged = support_attention_create(device, &small_batch);
+    const clattn_plan_params right = support_attention_plan_params(ragged);
     clattn_plan *plan = create_plan(device, &right);
     const int64_t num_slots = (int64_t)ragged->num_pages * small_batch.page_size;
     int64_t slots[13];
@@ -173,33 +173,33 @@ static void slots_out_of_range_or_given_twice_are_refused(void **state)
     slots[3] = slots[9];
     REFUSE(CLATTN_INVALID_PAGE, "slot", params.slot_mapping = slots);
     clattn_plan_destroy(&plan);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 /* A call with a plan whose parameters `change` made different from the call's. */
 #define REFUSE_MISMATCH(word, change)                                                                                  \
     do {                                                                                                               \
-        clattn_plan_params params = support_ragged_plan_params(ragged);                                                \
+        clattn_plan_params params = support_attention_plan_params(ragged);                                             \
         change;                                                                                                        \
         clattn_plan *plan = create_plan(device, &params);                                                              \
         refuse_call(ragged, device, plan, CLATTN_PLAN_MISMATCH, (word));                                               \
         clattn_plan_destroy(&plan);                                                                                    \
     } while (0)
 
-static void expect_untouched(support_ragged *ragged, const support_device *device)
+static void expect_untouched(support_attention *ragged, const support_device *device)
 {
     support_require_cl(clFinish(device->queue), "clFinish");
     support_image_download(&ragged->out, device);
     assert_true(support_image_is_untouched(&ragged->out));
 }
 
-static void refuse_call(support_ragged *ragged, const support_device *device, const clattn_plan *plan,
+static void refuse_call(support_attention *ragged, const support_device *device, const clattn_plan *plan,
                         clattn_status expected, const char *word)
 {
-    const clattn_ragged_page_attention_params params = support_ragged_params_with_plan(ragged, plan);
+    const clattn_ragged_page_attention_params params = support_attention_ragged_page_params(ragged, plan);
     cl_event event = (cl_event)(void *)ragged; /* must be overwritten */
 
-    support_ragged_reset(ragged, device);
+    support_attention_reset(ragged, device);
     expect_refusal(device, clattn_ragged_page_attention(device->ctx, &params, 0, NULL, &event), expected, word);
     assert_null(event);
     expect_untouched(ragged, device);
@@ -208,7 +208,7 @@ static void refuse_call(support_ragged *ragged, const support_device *device, co
 static void a_plan_for_another_problem_is_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = support_ragged_create(device, &small_batch);
+    support_attention *ragged = support_attention_create(device, &small_batch);
 
     REFUSE_MISMATCH("total_tokens", params.total_tokens = 14);
     REFUSE_MISMATCH("num_q_heads", params.num_q_heads = 8);
@@ -218,14 +218,14 @@ static void a_plan_for_another_problem_is_refused(void **state)
     REFUSE_MISMATCH("pages", params.num_pages += 1);
     REFUSE_MISMATCH("window", params.sliding_window = 3);
     REFUSE_MISMATCH("pages", params.kv_layout = CLATTN_KV_HND);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void a_plan_of_another_context_is_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = support_ragged_create(device, &small_batch);
-    const clattn_plan_params params = support_ragged_plan_params(ragged);
+    support_attention *ragged = support_attention_create(device, &small_batch);
+    const clattn_plan_params params = support_attention_plan_params(ragged);
     void *other_state = NULL;
     clattn_plan *foreign;
 
@@ -234,20 +234,20 @@ static void a_plan_of_another_context_is_refused(void **state)
     refuse_call(ragged, device, foreign, CLATTN_PLAN_MISMATCH, "context");
     clattn_plan_destroy(&foreign);
     support_device_teardown(&other_state);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 static void a_plan_together_with_a_batch_is_refused(void **state)
 {
     const support_device *device = *state;
-    support_ragged *ragged = support_ragged_create(device, &small_batch);
-    const clattn_plan_params right = support_ragged_plan_params(ragged);
+    support_attention *ragged = support_attention_create(device, &small_batch);
+    const clattn_plan_params right = support_attention_plan_params(ragged);
     clattn_plan *plan = create_plan(device, &right);
     const clattn_tuning tuning = {0};
     clattn_ragged_page_attention_params calls[6];
 
     for (int i = 0; i < 6; i++)
-        calls[i] = support_ragged_params_with_plan(ragged, plan);
+        calls[i] = support_attention_ragged_page_params(ragged, plan);
     calls[0].num_seqs = 2;
     calls[1].query_start_loc = ragged->query_start_loc;
     calls[2].block_tables = ragged->block_tables;
@@ -255,14 +255,14 @@ static void a_plan_together_with_a_batch_is_refused(void **state)
     calls[4].batch_invariant = true;
     calls[5].tuning = &tuning;
     for (int i = 0; i < 6; i++) {
-        support_ragged_reset(ragged, device);
+        support_attention_reset(ragged, device);
         expect_refusal(device, clattn_ragged_page_attention(device->ctx, &calls[i], 0, NULL, NULL),
                        CLATTN_INVALID_ARGUMENT, "plan");
         expect_untouched(ragged, device);
     }
     call_and_check(ragged, device, plan);
     clattn_plan_destroy(&plan);
-    support_ragged_destroy(&ragged);
+    support_attention_destroy(&ragged);
 }
 
 int main(int argc, char **argv)

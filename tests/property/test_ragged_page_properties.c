@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What ragged paged attention promises about pairs of problems: equal bits, or equality within rounding. */
-#include "support/ragged.h"
+#include "support/attention.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -17,9 +17,9 @@
 static const int32_t mixed_q_lens[] = {1, 37, 5, 1};
 static const int32_t mixed_context_lens[] = {193, 61, 93, 8};
 
-static support_ragged_case mixed_batch(uint64_t seed)
+static support_attention_case mixed_batch(uint64_t seed)
 {
-    return (support_ragged_case){
+    return (support_attention_case){
         .seed = seed,
         .num_seqs = COUNT(mixed_q_lens),
         .q_lens = mixed_q_lens,
@@ -33,21 +33,21 @@ static support_ragged_case mixed_batch(uint64_t seed)
     };
 }
 
-static support_ragged *run(const support_device *device, const support_ragged_case *problem)
+static support_attention *run(const support_device *device, const support_attention_case *problem)
 {
-    support_ragged *ragged = support_ragged_create(device, problem);
+    support_attention *ragged = support_attention_create(device, problem);
 
-    support_ragged_run(ragged, device);
+    support_attention_run(ragged, device);
     return ragged;
 }
 
 /* Fails unless all rows of sequence seq_a in one problem are, bit for bit, those of seq_b in the other. */
-static void expect_same_sequence(const support_ragged *a, int32_t seq_a, const support_ragged *b, int32_t seq_b)
+static void expect_same_sequence(const support_attention *a, int32_t seq_a, const support_attention *b, int32_t seq_b)
 {
     const int32_t num_rows = a->description.q_lens[seq_a];
     const int32_t first = a->description.context_lens[seq_a] - num_rows;
 
-    support_ragged_expect_same(a, seq_a, b, seq_b, first, num_rows);
+    support_attention_expect_same(a, seq_a, b, seq_b, first, num_rows);
 }
 
 static void the_same_call_gives_the_same_bits(void **state)
@@ -55,45 +55,45 @@ static void the_same_call_gives_the_same_bits(void **state)
     static const int32_t num_splits[] = {0, 3};
 
     for (int32_t i = 0; i < COUNT(num_splits); i++) {
-        support_ragged_case problem = mixed_batch(1);
+        support_attention_case problem = mixed_batch(1);
         problem.num_splits = num_splits[i];
-        support_ragged *first = run(*state, &problem);
-        support_ragged *second = run(*state, &problem);
-        support_ragged_expect_same_bytes(first, second);
+        support_attention *first = run(*state, &problem);
+        support_attention *second = run(*state, &problem);
+        support_attention_expect_same_bytes(first, second);
         for (int32_t again = 0; again < 5; again++) {
-            support_ragged_run(second, *state);
-            support_ragged_expect_same_bytes(first, second);
+            support_attention_run(second, *state);
+            support_attention_expect_same_bytes(first, second);
         }
-        support_ragged_destroy(&first);
-        support_ragged_destroy(&second);
+        support_attention_destroy(&first);
+        support_attention_destroy(&second);
     }
 }
 
 static void a_plan_gives_the_bits_of_the_call_without_one(void **state)
 {
-    support_ragged_case problem = mixed_batch(2);
+    support_attention_case problem = mixed_batch(2);
     problem.batch_invariant = true;
-    support_ragged *ragged = run(*state, &problem);
-    support_ragged *planned = support_ragged_create(*state, &problem);
+    support_attention *ragged = run(*state, &problem);
+    support_attention *planned = support_attention_create(*state, &problem);
 
-    support_ragged_run_with_plan(planned, *state);
-    support_ragged_expect_same_bytes(ragged, planned);
-    support_ragged_destroy(&ragged);
-    support_ragged_destroy(&planned);
+    support_attention_run_with_plan(planned, *state);
+    support_attention_expect_same_bytes(ragged, planned);
+    support_attention_destroy(&ragged);
+    support_attention_destroy(&planned);
 }
 
 static void relabelled_pages_change_no_bit(void **state)
 {
     for (int32_t layout = 0; layout < CLATTN_NUM_KV_LAYOUTS; layout++) {
-        support_ragged_case problem = mixed_batch(3);
+        support_attention_case problem = mixed_batch(3);
         problem.kv_layout = (clattn_kv_layout)layout;
-        support_ragged *first = run(*state, &problem);
+        support_attention *first = run(*state, &problem);
         problem.page_seed = 77;
-        support_ragged *second = run(*state, &problem);
+        support_attention *second = run(*state, &problem);
         assert_memory_not_equal(first->block_tables, second->block_tables, 4 * sizeof(int32_t));
-        support_ragged_expect_same_bytes(first, second);
-        support_ragged_destroy(&first);
-        support_ragged_destroy(&second);
+        support_attention_expect_same_bytes(first, second);
+        support_attention_destroy(&first);
+        support_attention_destroy(&second);
     }
 }
 
@@ -106,8 +106,8 @@ static void expect_independence_of_the_batch(const support_device *device, int32
     static const uint64_t seeds_b[] = {21, 12, 22, 23, 24, 11, 25, 26};
     static const int32_t q_lens_b[] = {30, 40, 1, 1, 0, 1, 2, 1};
     static const int32_t context_lens_b[] = {30, 77, 5, 700, 9, 300, 50, 1};
-    support_ragged_case problem = mixed_batch(4);
-    support_ragged *alone, *crowded;
+    support_attention_case problem = mixed_batch(4);
+    support_attention *alone, *crowded;
 
     problem.num_splits = num_splits;
     problem.batch_invariant = batch_invariant;
@@ -122,11 +122,11 @@ static void expect_independence_of_the_batch(const support_device *device, int32
     problem.context_lens = context_lens_b;
     problem.tail_rows = 3;
     crowded = run(device, &problem);
-    support_ragged_check(crowded);
+    support_attention_check(crowded);
     expect_same_sequence(alone, 0, crowded, 5);
     expect_same_sequence(alone, 1, crowded, 1);
-    support_ragged_destroy(&alone);
-    support_ragged_destroy(&crowded);
+    support_attention_destroy(&alone);
+    support_attention_destroy(&crowded);
 }
 
 static void other_sequences_change_no_bit_with_fixed_splits(void **state)
@@ -145,20 +145,20 @@ static void other_sequences_change_no_bit_when_batch_invariant(void **state)
 static void slots_that_nobody_owns_change_no_bit(void **state)
 {
     for (int32_t layout = 0; layout < CLATTN_NUM_KV_LAYOUTS; layout++) {
-        support_ragged_case problem = mixed_batch(5);
+        support_attention_case problem = mixed_batch(5);
         problem.kv_layout = (clattn_kv_layout)layout;
         problem.strided = true;
         problem.filler = SUPPORT_FILLER_NUMBER;
-        support_ragged *number = run(*state, &problem);
+        support_attention *number = run(*state, &problem);
         problem.filler = SUPPORT_FILLER_NAN;
-        support_ragged *nan = run(*state, &problem);
+        support_attention *nan = run(*state, &problem);
         problem.filler = SUPPORT_FILLER_INFINITY;
-        support_ragged *infinity = run(*state, &problem);
-        support_ragged_expect_same_bytes(number, nan);
-        support_ragged_expect_same_bytes(number, infinity);
-        support_ragged_destroy(&number);
-        support_ragged_destroy(&nan);
-        support_ragged_destroy(&infinity);
+        support_attention *infinity = run(*state, &problem);
+        support_attention_expect_same_bytes(number, nan);
+        support_attention_expect_same_bytes(number, infinity);
+        support_attention_destroy(&number);
+        support_attention_destroy(&nan);
+        support_attention_destroy(&infinity);
     }
 }
 
@@ -172,8 +172,8 @@ static void expect_blindness_to_the_future(const support_device *device, int32_t
     static const support_filler fillers[] = {SUPPORT_FILLER_NAN, SUPPORT_FILLER_INFINITY, SUPPORT_FILLER_NUMBER};
     const int32_t q_lens[] = {1, q_len};
     const int32_t context_lens[] = {40, 93};
-    support_ragged_case problem = mixed_batch(6);
-    support_ragged *clean;
+    support_attention_case problem = mixed_batch(6);
+    support_attention *clean;
 
     problem.num_seqs = 2;
     problem.q_lens = q_lens;
@@ -181,17 +181,17 @@ static void expect_blindness_to_the_future(const support_device *device, int32_t
     problem.num_splits = num_splits;
     problem.kv_dtype = kv_dtype;
     clean = run(device, &problem);
-    support_ragged_check(clean);
+    support_attention_check(clean);
     problem.poisoned_seq = 1;
     problem.poisoned_tokens = num_poisoned;
     for (int32_t i = 0; i < COUNT(fillers); i++) {
         problem.filler = fillers[i];
-        support_ragged *poisoned = run(device, &problem);
-        support_ragged_expect_same(clean, 1, poisoned, 1, 93 - q_len, q_len - num_poisoned);
+        support_attention *poisoned = run(device, &problem);
+        support_attention_expect_same(clean, 1, poisoned, 1, 93 - q_len, q_len - num_poisoned);
         expect_same_sequence(clean, 0, poisoned, 0);
-        support_ragged_destroy(&poisoned);
+        support_attention_destroy(&poisoned);
     }
-    support_ragged_destroy(&clean);
+    support_attention_destroy(&clean);
 }
 
 static void future_tokens_change_no_bit_in_prefill(void **state)
@@ -211,57 +211,51 @@ static void future_tokens_change_no_bit_in_decode(void **state)
     expect_blindness_to_the_future(*state, 4, 1, 2, CLATTN_FLOAT16);
 }
 
-/* A token that has left the window is as good as gone: poison in the first tokens, seen by no row. */
+/* A token that has left the window is as good as gone: the filler stands in those that no row sees. */
 static void tokens_before_the_window_change_no_bit(void **state)
 {
-    support_ragged_case problem = mixed_batch(7);
+    static const support_filler fillers[] = {SUPPORT_FILLER_NAN, SUPPORT_FILLER_INFINITY};
+    support_attention_case problem = mixed_batch(7);
     problem.sliding_window = 16;
-    support_ragged *clean = run(*state, &problem);
-    support_ragged *poisoned = support_ragged_create(*state, &problem);
-    const support_kv_strides strides = support_ragged_kv_strides(poisoned);
+    problem.filler = SUPPORT_FILLER_NUMBER;
+    support_attention *clean = run(*state, &problem);
 
-    support_ragged_check(clean);
+    support_attention_check(clean);
     /* Sequence 0 decodes at position 192, so its first 177 tokens are 22 whole pages and one slot. */
-    for (int32_t token = 0; token < 177; token++) {
-        const int64_t page = poisoned->block_tables[token / problem.page_size];
-        for (int32_t head = 0; head < problem.num_kv_heads; head++) {
-            const int64_t element =
-                page * strides.page + token % problem.page_size * strides.slot + head * strides.head;
-            support_image_set(&poisoned->keys, element, NAN);
-            support_image_set(&poisoned->values, element + 1, INFINITY);
-        }
+    assert_int_equal(support_attention_seen_keys(clean, 0).start, 177);
+    for (int32_t i = 0; i < COUNT(fillers); i++) {
+        problem.filler = fillers[i];
+        support_attention *poisoned = run(*state, &problem);
+        support_attention_expect_same_bytes(clean, poisoned);
+        support_attention_destroy(&poisoned);
     }
-    support_image_upload(&poisoned->keys, *state);
-    support_image_upload(&poisoned->values, *state);
-    support_ragged_run(poisoned, *state);
-    support_ragged_expect_same_bytes(clean, poisoned);
-    support_ragged_destroy(&clean);
-    support_ragged_destroy(&poisoned);
+    support_attention_destroy(&clean);
 }
 
 /* Every query row of both, which ran the same sequences. */
-static void expect_rows_close(const support_ragged *a, const support_ragged *b, const support_ragged_case *problem)
+static void expect_rows_close(const support_attention *a, const support_attention *b,
+                              const support_attention_case *problem)
 {
     for (int32_t s = 0; s < problem->num_seqs; s++)
-        support_ragged_expect_close(a, s, b, s, problem->context_lens[s] - problem->q_lens[s], problem->q_lens[s],
-                                    TOLERANCE);
+        support_attention_expect_close(a, s, b, s, problem->context_lens[s] - problem->q_lens[s], problem->q_lens[s],
+                                       TOLERANCE);
 }
 
 static void splits_agree_with_one_pass(void **state)
 {
     static const int32_t num_splits[] = {2, 3, 7, 64};
-    support_ragged_case problem = mixed_batch(8);
-    problem.sinks = true;
+    support_attention_case problem = mixed_batch(8);
+    problem.sinks = SUPPORT_SINKS_PER_HEAD;
     problem.num_splits = 1;
-    support_ragged *whole = run(*state, &problem);
+    support_attention *whole = run(*state, &problem);
 
     for (int32_t i = 0; i < COUNT(num_splits); i++) {
         problem.num_splits = num_splits[i];
-        support_ragged *split = run(*state, &problem);
+        support_attention *split = run(*state, &problem);
         expect_rows_close(whole, split, &problem);
-        support_ragged_destroy(&split);
+        support_attention_destroy(&split);
     }
-    support_ragged_destroy(&whole);
+    support_attention_destroy(&whole);
 }
 
 /* A prompt of 93 tokens at once, and in chunks that end at odd places, the last one a single token. */
@@ -270,24 +264,24 @@ static void chunked_prefill_agrees_with_whole_prefill(void **state)
     static const uint64_t seeds[] = {31};
     static const int32_t whole_len[] = {93};
     static const int32_t chunk_lens[] = {40, 23, 7, 20, 2, 1};
-    support_ragged_case problem = mixed_batch(9);
+    support_attention_case problem = mixed_batch(9);
     problem.sequence_seeds = seeds;
     problem.num_seqs = 1;
     problem.q_lens = whole_len;
     problem.context_lens = whole_len;
-    support_ragged *whole = run(*state, &problem);
+    support_attention *whole = run(*state, &problem);
     int32_t context_len = 0;
 
     for (int32_t i = 0; i < COUNT(chunk_lens); i++) {
         context_len += chunk_lens[i];
         problem.q_lens = &chunk_lens[i];
         problem.context_lens = &context_len;
-        support_ragged *chunk = run(*state, &problem);
-        support_ragged_expect_close(whole, 0, chunk, 0, context_len - chunk_lens[i], chunk_lens[i], TOLERANCE);
-        support_ragged_destroy(&chunk);
+        support_attention *chunk = run(*state, &problem);
+        support_attention_expect_close(whole, 0, chunk, 0, context_len - chunk_lens[i], chunk_lens[i], TOLERANCE);
+        support_attention_destroy(&chunk);
     }
     assert_int_equal(context_len, 93);
-    support_ragged_destroy(&whole);
+    support_attention_destroy(&whole);
 }
 
 static void decode_agrees_with_prefill_of_the_last_token(void **state)
@@ -298,57 +292,57 @@ static void decode_agrees_with_prefill_of_the_last_token(void **state)
 
     for (int32_t context_len = 24; context_len <= 93; context_len += 23) {
         for (int32_t i = 0; i < COUNT(windows); i++) {
-            support_ragged_case problem = mixed_batch(10);
+            support_attention_case problem = mixed_batch(10);
             problem.sequence_seeds = seeds;
             problem.num_seqs = 1;
             problem.context_lens = &context_len;
             problem.sliding_window = windows[i];
             problem.q_lens = &context_len;
-            support_ragged *prefill = run(*state, &problem);
+            support_attention *prefill = run(*state, &problem);
             problem.q_lens = &one;
-            support_ragged *decode = run(*state, &problem);
-            support_ragged_expect_close(prefill, 0, decode, 0, context_len - 1, 1, TOLERANCE);
-            support_ragged_destroy(&prefill);
-            support_ragged_destroy(&decode);
+            support_attention *decode = run(*state, &problem);
+            support_attention_expect_close(prefill, 0, decode, 0, context_len - 1, 1, TOLERANCE);
+            support_attention_destroy(&prefill);
+            support_attention_destroy(&decode);
         }
     }
 }
 
 static void grouped_heads_agree_with_repeated_kv_heads(void **state)
 {
-    support_ragged_case problem = mixed_batch(11);
+    support_attention_case problem = mixed_batch(11);
     problem.num_q_heads = 8;
     problem.num_kv_heads = 2;
-    support_ragged *grouped = run(*state, &problem);
+    support_attention *grouped = run(*state, &problem);
     problem.num_kv_heads = 8;
     problem.kv_head_repeats = 4;
-    support_ragged *repeated = run(*state, &problem);
+    support_attention *repeated = run(*state, &problem);
 
     expect_rows_close(grouped, repeated, &problem);
-    support_ragged_destroy(&grouped);
-    support_ragged_destroy(&repeated);
+    support_attention_destroy(&grouped);
+    support_attention_destroy(&repeated);
 }
 
 static void a_window_past_the_context_agrees_with_none(void **state)
 {
-    support_ragged_case problem = mixed_batch(12);
-    support_ragged *none = run(*state, &problem);
+    support_attention_case problem = mixed_batch(12);
+    support_attention *none = run(*state, &problem);
     problem.sliding_window = 193;
-    support_ragged *wide = run(*state, &problem);
+    support_attention *wide = run(*state, &problem);
 
     expect_rows_close(none, wide, &problem);
-    support_ragged_destroy(&none);
-    support_ragged_destroy(&wide);
+    support_attention_destroy(&none);
+    support_attention_destroy(&wide);
 }
 
 /* Weights that sum to 1 leave a V that is the same everywhere as it is, whatever the scores. */
-static void expect_first_value(const support_ragged *ragged, int32_t seq, int32_t row, int32_t head)
+static void expect_first_value(const support_attention *ragged, int32_t seq, int32_t row, int32_t head)
 {
-    const support_ragged_case *description = &ragged->description;
-    const support_kv_strides strides = support_ragged_kv_strides(ragged);
+    const support_attention_case *description = &ragged->description;
+    const support_kv_strides strides = support_attention_value_strides(ragged);
     const int32_t kv_head = head / (description->num_q_heads / description->num_kv_heads);
     const int64_t page = ragged->block_tables[seq * ragged->pages_per_seq];
-    const int64_t value_row = page * strides.page + kv_head * strides.head;
+    const int64_t value_row = page * strides.page + kv_head * strides.head + strides.offset;
     const int64_t index[3] = {row, head, 0};
     const int64_t out_row = support_image_at(&ragged->out, index);
 
@@ -367,15 +361,15 @@ static void constant_values_come_back(void **state)
     static const int32_t num_splits[] = {0, 4};
 
     for (int32_t i = 0; i < COUNT(num_splits); i++) {
-        support_ragged_case problem = mixed_batch(13);
+        support_attention_case problem = mixed_batch(13);
         problem.constant_values = true;
         problem.num_splits = num_splits[i];
-        support_ragged *ragged = run(*state, &problem);
+        support_attention *ragged = run(*state, &problem);
         for (int32_t s = 0; s < problem.num_seqs; s++)
             for (int32_t row = ragged->query_start_loc[s]; row < ragged->query_start_loc[s + 1]; row++)
                 for (int32_t head = 0; head < problem.num_q_heads; head++)
                     expect_first_value(ragged, s, row, head);
-        support_ragged_destroy(&ragged);
+        support_attention_destroy(&ragged);
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random problems against the reference: everything that is a run-time argument varies, over a few compiled variants.
  */
-#include "support/ragged.h"
+#include "support/attention.h"
 #include "support/random.h"
 
 #include <setjmp.h>
@@ -60,7 +60,7 @@ static void verify_random_problem(const support_device *device, const variant *c
     support_random random = support_random_seeded(seed);
     const int32_t num_kv_heads = support_random_between(&random, 1, 2);
     int32_t q_lens[MOST_SEQS], context_lens[MOST_SEQS];
-    support_ragged_case problem = {
+    support_attention_case problem = {
         .seed = seed,
         .num_seqs = support_random_between(&random, 1, MOST_SEQS),
         .q_lens = q_lens,
@@ -77,14 +77,14 @@ static void verify_random_problem(const support_device *device, const variant *c
         .strided = support_random_between(&random, 0, 1),
         .sliding_window = windows[support_random_between(&random, 0, 4)],
         .logits_soft_cap = compiled->logits_soft_cap,
-        .sinks = compiled->sinks,
+        .sinks = compiled->sinks ? SUPPORT_SINKS_PER_HEAD : SUPPORT_SINKS_NONE,
         .lse = true,
         .num_splits = support_random_between(&random, 0, 1) ? support_random_between(&random, 1, 5) : 0,
     };
 
     problem.batch_invariant = problem.num_splits == 0 && support_random_between(&random, 0, 1);
     random_lengths(&random, problem.num_seqs, q_lens, context_lens);
-    support_ragged_verify(device, &problem);
+    support_attention_verify(device, &problem);
 }
 
 static void random_problems_match(const support_device *device, int32_t which)

@@ -3,6 +3,8 @@
 
 #include "fp.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -119,6 +121,36 @@ void support_image_download(support_image *image, const support_device *device)
     support_require_cl(clEnqueueReadBuffer(device->queue, image->tensor.buffer, CL_TRUE, 0, image->num_bytes,
                                            image->bytes, 0, NULL, NULL),
                        "clEnqueueReadBuffer");
+}
+
+void support_image_expect_close(const support_image *a, const support_image *b, double tolerance)
+{
+    const clattn_tensor *tensor = &a->tensor;
+    int64_t num_elements = 1;
+
+    assert_int_equal(tensor->dtype, b->tensor.dtype);
+    assert_int_equal(tensor->rank, b->tensor.rank);
+    assert_memory_equal(tensor->shape, b->tensor.shape, (size_t)tensor->rank * sizeof(tensor->shape[0]));
+    for (int32_t i = 0; i < tensor->rank; i++)
+        num_elements *= tensor->shape[i];
+    for (int64_t element = 0; element < num_elements; element++) {
+        int64_t index[CLATTN_MAX_RANK] = {0};
+        int64_t rest = element;
+        for (int32_t i = tensor->rank - 1; i >= 0; i--) {
+            index[i] = rest % tensor->shape[i];
+            rest /= tensor->shape[i];
+        }
+        const int64_t at_a = support_image_at(a, index);
+        const int64_t at_b = support_image_at(b, index);
+        const double in_a = (double)support_image_get(a, at_a);
+        const double in_b = (double)support_image_get(b, at_b);
+        const bool same_bits =
+            memcmp(support_image_bytes(a, at_a), support_image_bytes(b, at_b), clattn_dtype_size(tensor->dtype)) == 0;
+        const bool close = tolerance >= 0.0 && fabs(in_a - in_b) <= tolerance * (1.0 + fabs(in_a));
+        if (!same_bits && !close)
+            fail_msg("index=%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 " a=%.9g b=%.9g", index[0], index[1],
+                     index[2], index[3], in_a, in_b);
+    }
 }
 
 float *support_image_decode(const support_image *image, int64_t *first)

@@ -38,6 +38,12 @@ const uint8_t *support_image_bytes(const support_image *image, int64_t element);
 void support_image_upload(support_image *image, const support_device *device);
 void support_image_download(support_image *image, const support_device *device);
 
+/*
+ * Fails unless two tensors of one dtype and shape, wherever they lie, hold the same: |a - b| <= tolerance * (1 + |a|),
+ * or bit for bit if tolerance < 0.
+ */
+void support_image_expect_close(const support_image *a, const support_image *b, double tolerance);
+
 /* The buffer as float32, in the caller's memory to free; the tensor's first element is at *first. */
 float *support_image_decode(const support_image *image, int64_t *first);
 

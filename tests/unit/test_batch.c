@@ -123,9 +123,6 @@ static void missing_arrays_are_refused_by_name(void **state)
     sample s;
     (void)state;
     init_sample(&s);
-    s.batch.query_start_loc = NULL;
-    refuse(&s.batch, CLATTN_INVALID_ARGUMENT, "query_start_loc is NULL");
-    init_sample(&s);
     s.batch.context_lens = NULL;
     refuse(&s.batch, CLATTN_INVALID_ARGUMENT, "context_lens is NULL");
     init_sample(&s);
@@ -371,6 +368,124 @@ static void spans_and_pages_match_random_batches(void **state)
     }
 }
 
+/* Without query_start_loc: two sequences of one query each, one of them without a key. */
+static void one_query_each_needs_no_query_start_loc(void **state)
+{
+    const int32_t context_lens[] = {0, 9};
+    const int32_t block_tables[] = {-1, -1, -1, 2, 0, 1};
+    clattn_batch batch = {.num_seqs = 2,
+                          .total_tokens = 2,
+                          .context_lens = context_lens,
+                          .block_tables = block_tables,
+                          .pages_per_seq = 3,
+                          .page_size = 4,
+                          .num_pages = 3};
+    clattn_span spans[2];
+    (void)state;
+    accept(&batch, 3);
+    assert_int_equal(clattn_batch_num_query_tokens(&batch), 2);
+    assert_true(clattn_batch_has_one_query_each(&batch));
+    assert_int_equal(clattn_batch_longest_context(&batch), 9);
+    clattn_batch_fill_spans(&batch, spans);
+    assert_int_equal(spans[0].first_position, -1);
+    assert_int_equal(spans[0].kv_end, 0);
+    assert_int_equal(spans[1].first_token, 1);
+    assert_int_equal(spans[1].num_tokens, 1);
+    assert_int_equal(spans[1].first_position, 8);
+    assert_int_equal(spans[1].kv_end, 9);
+    batch.total_tokens = 3;
+    refuse(&batch, CLATTN_INVALID_BATCH, "total_tokens is 3");
+}
+
+static void a_query_for_each_sequence_is_seen_in_query_start_loc(void **state)
+{
+    sample s;
+    (void)state;
+    init_sample(&s);
+    assert_false(clattn_batch_has_one_query_each(&s.batch));
+    memcpy(s.query_start_loc, (const int32_t[]){0, 1, 2, 3}, sizeof s.query_start_loc);
+    s.batch.total_tokens = 3;
+    assert_true(clattn_batch_has_one_query_each(&s.batch));
+    s.batch.total_tokens = 4;
+    assert_false(clattn_batch_has_one_query_each(&s.batch));
+    memcpy(s.query_start_loc, (const int32_t[]){0, 1, 1, 3}, sizeof s.query_start_loc);
+    s.batch.total_tokens = 3;
+    assert_false(clattn_batch_has_one_query_each(&s.batch));
+}
+
+/* A dense row's keys are [max(0, start), min(end, seq_len)), its query stands at end - 1. */
+static void dense_rows_take_any_two_numbers(void **state)
+{
+    static const struct {
+        int32_t start, end, kv_start, kv_end, position;
+    } rows[] = {
+        {0, 10, 0, 10, 9},
+        {3, 7, 3, 7, 6},
+        {-5, 4, 0, 4, 3},
+        {9, 11, 9, 10, 10}, /* behind seq_len the query stands where it was put */
+        {INT32_MIN, INT32_MAX, 0, 10, INT32_MAX - 1},
+        {4, 4, 0, 0, 3},
+        {7, 2, 0, 0, 1},
+        {10, 12, 0, 0, 11},
+        {0, 0, 0, 0, 0},
+        {INT32_MAX, INT32_MIN, 0, 0, 0},
+    };
+    enum { NUM_ROWS = sizeof rows / sizeof rows[0] };
+    int32_t starts[NUM_ROWS], ends[NUM_ROWS], pages[NUM_ROWS];
+    clattn_span spans[NUM_ROWS];
+    clattn_batch batch = {.num_seqs = NUM_ROWS,
+                          .total_tokens = NUM_ROWS,
+                          .context_lens = ends,
+                          .sequence_start = starts,
+                          .dense = true,
+                          .page_size = 10,
+                          .num_pages = NUM_ROWS};
+    (void)state;
+    for (int32_t s = 0; s < NUM_ROWS; s++) {
+        starts[s] = rows[s].start;
+        ends[s] = rows[s].end;
+    }
+    accept(&batch, NUM_ROWS);
+    clattn_batch_fill_spans(&batch, spans);
+    clattn_batch_fill_pages(&batch, pages);
+    for (int32_t s = 0; s < NUM_ROWS; s++) {
+        assert_int_equal(spans[s].kv_start, rows[s].kv_start);
+        assert_int_equal(spans[s].kv_end, rows[s].kv_end);
+        assert_int_equal(spans[s].first_position, rows[s].position);
+        assert_int_equal(spans[s].pages_at, s);
+        assert_int_equal(pages[s], s);
+    }
+    batch.sequence_start = NULL;
+    clattn_batch_fill_spans(&batch, spans);
+    assert_int_equal(spans[1].kv_start, 0);
+    assert_int_equal(spans[1].kv_end, 7);
+}
+
+static void what_a_dense_cache_has_not_is_refused(void **state)
+{
+    const int32_t ends[] = {1, 2}, some[] = {0, 1, 2};
+    const clattn_batch dense = {
+        .num_seqs = 2, .total_tokens = 2, .context_lens = ends, .dense = true, .page_size = 2, .num_pages = 2};
+    sample s;
+    clattn_batch batch = dense;
+    (void)state;
+    accept(&batch, 2);
+    batch.query_start_loc = some;
+    refuse(&batch, CLATTN_INVALID_ARGUMENT, "query_start_loc is given");
+    batch = dense;
+    batch.block_tables = some;
+    refuse(&batch, CLATTN_INVALID_ARGUMENT, "block_tables or pages_per_seq is given");
+    batch = dense;
+    batch.pages_per_seq = 1;
+    refuse(&batch, CLATTN_INVALID_ARGUMENT, "block_tables or pages_per_seq is given");
+    batch = dense;
+    batch.num_pages = 1;
+    refuse(&batch, CLATTN_INVALID_ARGUMENT, "num_pages is 1");
+    init_sample(&s);
+    s.batch.sequence_start = some;
+    refuse(&s.batch, CLATTN_INVALID_ARGUMENT, "sequence_start is given");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -389,6 +504,10 @@ int main(void)
         cmocka_unit_test(one_page_may_hold_the_longest_context),
         cmocka_unit_test(more_pages_than_int32_counts_are_refused),
         cmocka_unit_test(spans_and_pages_match_random_batches),
+        cmocka_unit_test(one_query_each_needs_no_query_start_loc),
+        cmocka_unit_test(a_query_for_each_sequence_is_seen_in_query_start_loc),
+        cmocka_unit_test(dense_rows_take_any_two_numbers),
+        cmocka_unit_test(what_a_dense_cache_has_not_is_refused),
     };
     return cmocka_run_group_tests_name("batch", tests, NULL, NULL);
 }

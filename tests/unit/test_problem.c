@@ -214,7 +214,8 @@ static clattn_status set_options(clattn_problem *problem, float scale, float cap
 {
     *problem = (clattn_problem){.head_dim = 64};
     *error = (clattn_error){.text = ""};
-    return clattn_problem_set_options(problem, scale, cap, mask, error);
+    CLATTN_TRY(clattn_problem_set_mask_value(problem, mask, error));
+    return clattn_problem_set_options(problem, scale, cap, error);
 }
 
 static void zero_options_become_defaults(void **state)
@@ -225,8 +226,9 @@ static void zero_options_become_defaults(void **state)
     assert_int_equal(set_options(&problem, 0.0f, 0.0f, 0.0f, &error), CLATTN_OK);
     assert_true(problem.softmax_scale == 0.125f);
     assert_true(problem.logits_soft_cap == 0.0f);
+    assert_true(problem.mask_value == CLATTN_DEFAULT_MASK_VALUE);
     problem.head_dim = 40;
-    assert_int_equal(clattn_problem_set_options(&problem, -0.0f, 0.0f, 0.0f, &error), CLATTN_OK);
+    assert_int_equal(clattn_problem_set_options(&problem, -0.0f, 0.0f, &error), CLATTN_OK);
     assert_true(fabs((double)problem.softmax_scale - 1.0 / sqrt(40.0)) < 1e-8);
 }
 
@@ -239,7 +241,7 @@ static void given_options_are_taken_over(void **state)
     assert_true(problem.softmax_scale == -0.25f);
     assert_true(problem.logits_soft_cap == 30.0f);
     assert_int_equal(set_options(&problem, 3e38f, 3e38f, -3.4e38f, &error), CLATTN_OK);
-    assert_true(problem.softmax_scale == 3e38f && problem.logits_soft_cap == 3e38f);
+    assert_true(problem.softmax_scale == 3e38f && problem.logits_soft_cap == 3e38f && problem.mask_value == -3.4e38f);
 }
 
 static void options_that_are_no_numbers_are_refused(void **state)
@@ -284,6 +286,7 @@ static void window_of_w_keys_counts_the_query_itself(void **state)
         assert_int_equal(clattn_problem_set_causal_window(&problem, windows[i][0], &error), CLATTN_OK);
         assert_int_equal(problem.window_left, windows[i][1]);
         assert_int_equal(problem.window_right, 0);
+        assert_int_equal(clattn_problem_sliding_window(&problem), windows[i][0]);
     }
     clattn_problem problem = {0};
     clattn_error error = {.text = ""};
@@ -291,16 +294,20 @@ static void window_of_w_keys_counts_the_query_itself(void **state)
     require_refusal(given, &error, CLATTN_INVALID_ARGUMENT, "sliding_window is -1");
 }
 
-static void head_dim_is_a_multiple_of_8_up_to_256(void **state)
+static void head_dims_are_multiples_of_8_up_to_512(void **state)
 {
     (void)state;
-    for (int32_t head_dim = -8; head_dim <= 300; head_dim++) {
+    for (int32_t head_dim = -8; head_dim <= 600; head_dim++) {
+        const bool supported = head_dim >= 8 && head_dim <= 512 && head_dim % 8 == 0;
         clattn_error error = {.text = ""};
-        const clattn_status given = clattn_check_head_dim(head_dim, &error);
-        if (head_dim >= 8 && head_dim <= 256 && head_dim % 8 == 0)
-            assert_int_equal(given, CLATTN_OK);
-        else
-            require_refusal(given, &error, CLATTN_UNSUPPORTED, "head_dim is ");
+        const clattn_status of_keys = clattn_check_head_dims(head_dim, 64, &error);
+        if (!supported)
+            require_refusal(of_keys, &error, CLATTN_UNSUPPORTED, "head_dim is ");
+        const clattn_status of_values = clattn_check_head_dims(64, head_dim, &error);
+        if (!supported)
+            require_refusal(of_values, &error, CLATTN_UNSUPPORTED, "head_dim_v is ");
+        if (supported)
+            assert_true(of_keys == CLATTN_OK && of_values == CLATTN_OK);
     }
 }
 
@@ -333,7 +340,7 @@ int main(void)
         cmocka_unit_test(options_that_are_no_numbers_are_refused),
         cmocka_unit_test(options_out_of_range_are_refused),
         cmocka_unit_test(window_of_w_keys_counts_the_query_itself),
-        cmocka_unit_test(head_dim_is_a_multiple_of_8_up_to_256),
+        cmocka_unit_test(head_dims_are_multiples_of_8_up_to_512),
         cmocka_unit_test(query_heads_are_a_multiple_of_kv_heads),
     };
     return cmocka_run_group_tests_name("problem", tests, NULL, NULL);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Defines, arguments and enqueueing of the attention kernels; see kernel.h. */
+#include "attention/kernel.h"
+
+#define LOG2_E 1.4426950408889634
+
+_Static_assert(sizeof(clattn_kernel_args) == 23 * 8 + 12 * 4, "the kernels' struct has no padding");
+
+clattn_kernel_args clattn_kernel_args_of(const clattn_problem *problem)
+{
+    /* Scores are kept in units of log2, where the exponential is one instruction on most devices. */
+    const double scale = (double)problem->softmax_scale;
+    const double cap = (double)problem->logits_soft_cap;
+    return (clattn_kernel_args){
+        .q_offset = problem->q.offset,
+        .q_token_stride = problem->q.token_stride,
+        .q_head_stride = problem->q.head_stride,
+        .k_offset = problem->k.offset,
+        .k_page_stride = problem->k.page_stride,
+        .k_slot_stride = problem->k.slot_stride,
+        .k_head_stride = problem->k.head_stride,
+        .v_offset = problem->v.offset,
+        .v_page_stride = problem->v.page_stride,
+        .v_slot_stride = problem->v.slot_stride,
+        .v_head_stride = problem->v.head_stride,
+        .out_offset = problem->out.offset,
+        .out_token_stride = problem->out.token_stride,
+        .out_head_stride = problem->out.head_stride,
+        .state_offset = problem->state.offset,
+        .state_token_stride = problem->state.token_stride,
+        .state_head_stride = problem->state.head_stride,
+        .denominator_offset = problem->denominator.offset,
+        .denominator_token_stride = problem->denominator.token_stride,
+        .denominator_head_stride = problem->denominator.head_stride,
+        .sinks_offset = problem->sinks.offset,
+        .sinks_q_head_stride = problem->sinks.q_head_stride,
+        .sinks_kv_head_stride = problem->sinks.kv_head_stride,
+        .num_kv_heads = problem->num_kv_heads,
+        .group_size = problem->num_q_heads / problem->num_kv_heads,
+        .page_size = problem->page_size,
+        .window_left = problem->window_left,
+        .window_right = problem->window_right,
+        .num_sinks = problem->sinks.num_per_row,
+        .q_scale = (cl_float)(cap > 0.0 ? scale / cap : scale * LOG2_E),
+        .cap_scale = (cl_float)(cap * LOG2_E),
+        .mask_value = problem->mask_value,
+    };
+}
+
+void clattn_kernel_define_results(clattn_variant *variant, const clattn_problem *problem)
+{
+    clattn_variant_define(variant, "HEAD_DIM_V", problem->head_dim_v);
+    clattn_variant_define(variant, "OUT_DTYPE", (int32_t)problem->out_dtype);
+    clattn_variant_define(variant, "SINKS", problem->sinks.num_per_row > 0);
+    clattn_variant_define(variant, "STATE", (int32_t)problem->state_kind);
+    clattn_variant_define(variant, "NUMERATOR", problem->numerator);
+}
+
+clattn_status clattn_kernel_enqueue(clattn_context *ctx, const clattn_kernel_launch *launch,
+                                    const clattn_kernel_argument *arguments, size_t num_arguments,
+                                    const clattn_sync *sync)
+{
+    for (size_t i = 0; i < num_arguments; ++i) {
+        const cl_int result = clSetKernelArg(launch->kernel, (cl_uint)i, arguments[i].num_bytes, arguments[i].value);
+        CLATTN_TRY(clattn_context_check_cl(ctx, result, "clSetKernelArg"));
+    }
+    const size_t global_size = launch->num_groups * launch->work_group_size;
+    const cl_int result =
+        clEnqueueNDRangeKernel(ctx->queue, launch->kernel, 1, NULL, &global_size, &launch->work_group_size,
+                               sync->num_wait_events, sync->wait_events, sync->event);
+    return clattn_context_check_cl(ctx, result, "clEnqueueNDRangeKernel");
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attention over any cut of the keys, merged, is attention over all of them. The states come from the operations
+ * themselves: the keys of a dense batch are cut, every piece is run alone into its slice of the states.
+ */
+#include "support/attention.h"
+#include "support/random.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
+
+/*
+ * |a - b| <= TOLERANCE * (1 + |a|). Sums over the keys are ordered differently, and a state's maximum, at most 4 here,
+ * is rounded twice to natural units, which moves its weight by 2 * 2^-23.
+ */
+#define TOLERANCE 3e-6
+#define BITWISE (-1.0)
+
+enum { SEQ_LEN = 288, NUM_ROWS = 7, MOST_CUTS = 5, MOST_PIECES = MOST_CUTS + 1, NUM_CASES = 4 };
+
+static const int32_t mixed_starts[NUM_ROWS] = {0, 0, 7, 16, 0, 200, 100};
+static const int32_t mixed_ends[NUM_ROWS] = {SEQ_LEN, 93, 23, 17, 1, 0, 257};
+
+/* What a state is given by. */
+typedef enum state_form { FORM_LSE = 0, FORM_MAX } state_form;
+
+/* States [num_states, B, Hq, Dv] and what stands beside them, on the device; those that the form lacks have rank 0. */
+typedef struct states {
+    state_form form;
+    int32_t num_states;
+    support_image out;
+    support_image lse;
+    support_image max;
+    support_image denominator;
+} states;
+
+/* Rank 0, as an absent tensor, for an absent image. */
+static support_image create_image(const support_device *device, int32_t rank, const int64_t *shape)
+{
+    support_image image = support_image_create(CLATTN_FLOAT32, rank, shape, true);
+
+    support_image_fill(&image, NAN);
+    support_image_upload(&image, device);
+    return image;
+}
+
+static states create_states(const support_device *device, const support_attention *attention, state_form form,
+                            int32_t num_states)
+{
+    const support_attention_case *description = &attention->description;
+    const int64_t shape[4] = {num_states, description->num_seqs, description->num_q_heads, description->head_dim_v};
+    states created = {.form = form, .num_states = num_states, .out = create_image(device, 4, shape)};
+
+    if (form == FORM_LSE) {
+        created.lse = create_image(device, 3, shape);
+    } else {
+        created.max = create_image(device, 3, shape);
+        created.denominator = create_image(device, 3, shape);
+    }
+    return created;
+}
+
+static void destroy_states(states *destroyed)
+{
+    support_image_destroy(&destroyed->out);
+    support_image_destroy(&destroyed->lse);
+    support_image_destroy(&destroyed->max);
+    support_image_destroy(&destroyed->denominator);
+}
+
+/* States [first, first + count); absent for an absent image. */
+static clattn_tensor slices_of(const support_image *image, int32_t first, int32_t count)
+{
+    clattn_tensor slices = image->tensor;
+
+    if (slices.rank == 0)
+        return slices;
+    slices.offset_bytes += (uint64_t)(first * image->strides[0]) * clattn_dtype_size(slices.dtype);
+    slices.shape[0] = count;
+    return slices;
+}
+
+/* One state as the result of an operation. */
+static clattn_tensor slice_of(const support_image *image, int32_t number)
+{
+    clattn_tensor slice = slices_of(image, number, 1);
+
+    if (slice.rank == 0)
+        return slice;
+    slice.rank--;
+    for (int32_t i = 0; i < slice.rank; i++) {
+        slice.shape[i] = slice.shape[i + 1];
+        slice.strides[i] = slice.strides[i + 1];
+    }
+    return slice;
+}
+
+/* The dense batch whose results the merged ones are compared with. */
+static support_attention_case whole_batch(uint64_t seed, state_form form)
+{
+    const bool by_lse = form == FORM_LSE;
+
+    return (support_attention_case){
+        .operation = by_lse ? SUPPORT_RAGGED_DECODE : SUPPORT_RAGGED,
+        .seed = seed,
+        .num_seqs = NUM_ROWS,
+        .context_lens = mixed_ends,
+        .kv_starts = mixed_starts,
+        .seq_len = SEQ_LEN,
+        .num_q_heads = 4,
+        .num_kv_heads = 2,
+        .head_dim = 32,
+        .softmax_scale = 0.17677669f,
+        .lse = by_lse,
+        .numerator = !by_lse,
+    };
+}
+
+static void require_ok(const support_attention *attention, const support_device *device, clattn_status status)
+{
+    if (status == CLATTN_OK)
+        return;
+    support_attention_print(attention);
+    fail_msg("error=\"%s\"", clattn_context_last_error(device->ctx));
+}
+
+/* How the keys of every row are cut: piece i of row s is keys [bounds[i][s], bounds[i + 1][s]). */
+typedef struct key_cut {
+    int32_t num_pieces;
+    int32_t bounds[MOST_PIECES + 1][NUM_ROWS];
+    int32_t order[MOST_PIECES]; /* which state a piece becomes */
+} key_cut;
+
+static int compare_bounds(const void *a, const void *b)
+{
+    return *(const int32_t *)a - *(const int32_t *)b;
+}
+
+/* Rows are cut in different places; with two cuts or more the second piece is empty in all of them. */
+static key_cut random_cut(support_random *random, int32_t num_cuts)
+{
+    key_cut cut = {.num_pieces = num_cuts + 1};
+
+    for (int32_t s = 0; s < NUM_ROWS; s++) {
+        const int32_t end = mixed_ends[s] > mixed_starts[s] ? mixed_ends[s] : mixed_starts[s];
+        int32_t places[MOST_CUTS];
+        for (int32_t i = 0; i < num_cuts; i++)
+            places[i] = support_random_between(random, mixed_starts[s], end);
+        qsort(places, (size_t)num_cuts, sizeof(places[0]), compare_bounds);
+        cut.bounds[0][s] = mixed_starts[s];
+        for (int32_t i = 0; i < num_cuts; i++)
+            cut.bounds[i + 1][s] = i == 1 ? places[0] : places[i];
+        cut.bounds[num_cuts + 1][s] = end;
+    }
+    support_random_permutation(random, cut.num_pieces, cut.order);
+    return cut;
+}
+
+/* Runs the keys [starts[s], ends[s]) of the problem's rows s into one of the states. */
+static void run_piece(const support_attention *whole, const support_device *device, const int32_t *starts,
+                      const int32_t *ends, const states *to, int32_t number)
+{
+    if (to->form == FORM_LSE) {
+        clattn_ragged_decode_attention_params params = support_attention_ragged_decode_params(whole, NULL);
+        params.sequence_start = starts;
+        params.sequence_end = ends;
+        params.out = slice_of(&to->out, number);
+        params.lse = slice_of(&to->lse, number);
+        require_ok(whole, device, clattn_ragged_decode_attention(device->ctx, &params, 0, NULL, NULL));
+        return;
+    }
+    clattn_ragged_attention_params params = support_attention_ragged_params(whole, NULL);
+    params.starts = starts;
+    params.lengths = ends;
+    params.numerator = true;
+    params.out = slice_of(&to->out, number);
+    params.max = slice_of(&to->max, number);
+    params.denominator = slice_of(&to->denominator, number);
+    require_ok(whole, device, clattn_ragged_attention(device->ctx, &params, 0, NULL, NULL));
+}
+
+static states run_pieces(const support_attention *whole, const support_device *device, state_form form,
+                         const key_cut *cut)
+{
+    const states pieces = create_states(device, whole, form, cut->num_pieces);
+
+    for (int32_t i = 0; i < cut->num_pieces; i++)
+        run_piece(whole, device, cut->bounds[i], cut->bounds[i + 1], &pieces, cut->order[i]);
+    return pieces;
+}
+
+static clattn_merge_states_params merge_params(const states *from, int32_t first, int32_t count)
+{
+    return (clattn_merge_states_params){
+        .states_out = slices_of(&from->out, first, count),
+        .states_lse = slices_of(&from->lse, first, count),
+        .states_max = slices_of(&from->max, first, count),
+        .states_denominator = slices_of(&from->denominator, first, count),
+    };
+}
+
+/* Merges states [first, first + count) into another state of the same form. */
+static void merge_into_state(const support_attention *whole, const support_device *device, const states *from,
+                             int32_t first, int32_t count, const states *to, int32_t number)
+{
+    clattn_merge_states_params params = merge_params(from, first, count);
+
+    params.out = slice_of(&to->out, number);
+    params.lse = slice_of(&to->lse, number);
+    params.max = slice_of(&to->max, number);
+    params.denominator = slice_of(&to->denominator, number);
+    params.numerator = to->form == FORM_MAX;
+    require_ok(whole, device, clattn_merge_states(device->ctx, &params, 0, NULL, NULL));
+}
+
+/* Merges all of the states into the results of a problem, in the form that it has them. */
+static void merge_into_results(support_attention *results, const support_device *device, const states *from)
+{
+    clattn_merge_states_params params = merge_params(from, 0, from->num_states);
+
+    params.out = results->out.tensor;
+    params.lse = results->lse.tensor;
+    params.max = results->max.tensor;
+    params.denominator = results->denominator.tensor;
+    params.numerator = results->description.numerator;
+    support_attention_reset(results, device);
+    require_ok(results, device, clattn_merge_states(device->ctx, &params, 0, NULL, NULL));
+    support_attention_read(results, device);
+}
+
+static void expect_rows_close(const support_attention *a, const support_attention *b)
+{
+    for (int32_t s = 0; s < NUM_ROWS; s++)
+        support_attention_expect_close(a, s, b, s, support_attention_first_position(a, s), 1, TOLERANCE);
+}
+
+/* Any number of cuts, anywhere, some pieces empty, the states in any order. */
+static void expect_any_cut_to_merge(const support_device *device, const support_attention_case *problem,
+                                    state_form form)
+{
+    support_random random = support_random_seeded(problem->seed);
+    support_attention *whole = support_attention_create(device, problem);
+    support_attention *merged = support_attention_create(device, problem);
+
+    support_attention_run(whole, device);
+    for (int32_t num_cuts = 0; num_cuts <= MOST_CUTS; num_cuts++) {
+        for (int32_t i = 0; i < NUM_CASES; i++) {
+            const key_cut cut = random_cut(&random, num_cuts);
+            states pieces = run_pieces(whole, device, form, &cut);
+            merge_into_results(merged, device, &pieces);
+            expect_rows_close(whole, merged);
+            destroy_states(&pieces);
+        }
+    }
+    support_attention_destroy(&whole);
+    support_attention_destroy(&merged);
+}
+
+static void numerators_of_any_cut_merge_to_those_of_all_keys(void **state)
+{
+    const support_attention_case problem = whole_batch(1, FORM_MAX);
+
+    expect_any_cut_to_merge(*state, &problem, FORM_MAX);
+}
+
+static void numerators_of_any_cut_merge_to_the_quotients_of_all_keys(void **state)
+{
+    support_attention_case problem = whole_batch(2, FORM_MAX);
+
+    problem.numerator = false;
+    expect_any_cut_to_merge(*state, &problem, FORM_MAX);
+}
+
+static void numerators_of_any_cut_merge_to_the_lse_of_all_keys(void **state)
+{
+    const support_attention_case problem = whole_batch(3, FORM_LSE);
+
+    expect_any_cut_to_merge(*state, &problem, FORM_MAX);
+}
+
+static void quotients_of_any_cut_merge_to_those_of_all_keys(void **state)
+{
+    const support_attention_case problem = whole_batch(4, FORM_LSE);
+
+    expect_any_cut_to_merge(*state, &problem, FORM_LSE);
+}
+
+/* Pieces merged in groups, and then the groups, against all of them at once. */
+static void expect_nested_merging_to_agree(const support_device *device, const support_attention_case *problem,
+                                           state_form form)
+{
+    static const int32_t groupings[][3] = {{2, 1, 3}, {4, 0, 2}, {1, 5, 0}};
+    support_random random = support_random_seeded(problem->seed);
+    support_attention *flat = support_attention_create(device, problem);
+    support_attention *nested = support_attention_create(device, problem);
+
+    for (int32_t i = 0; i < COUNT(groupings); i++) {
+        const key_cut cut = random_cut(&random, MOST_CUTS);
+        states pieces = run_pieces(flat, device, form, &cut);
+        states groups = create_states(device, flat, form, COUNT(groupings[i]));
+        int32_t first = 0;
+        merge_into_results(flat, device, &pieces);
+        for (int32_t group = 0; group < COUNT(groupings[i]); group++) {
+            merge_into_state(flat, device, &pieces, first, groupings[i][group], &groups, group);
+            first += groupings[i][group];
+        }
+        assert_int_equal(first, MOST_PIECES);
+        merge_into_results(nested, device, &groups);
+        expect_rows_close(flat, nested);
+        destroy_states(&pieces);
+        destroy_states(&groups);
+    }
+    support_attention_destroy(&flat);
+    support_attention_destroy(&nested);
+}
+
+static void nested_merging_of_numerators_agrees_with_flat_merging(void **state)
+{
+    const support_attention_case problem = whole_batch(5, FORM_MAX);
+
+    expect_nested_merging_to_agree(*state, &problem, FORM_MAX);
+}
+
+static void nested_merging_of_quotients_agrees_with_flat_merging(void **state)
+{
+    const support_attention_case problem = whole_batch(6, FORM_LSE);
+
+    expect_nested_merging_to_agree(*state, &problem, FORM_LSE);
+}
+
+/*
+ * A single state weighs 1 and is multiplied and divided by that alone; its lse or maximum is converted to base 2 and
+ * back, with a rounding each.
+ */
+static void expect_a_single_state_to_come_back(const support_device *device, state_form form)
+{
+    const support_attention_case problem = whole_batch(7, form);
+    support_attention *whole = support_attention_create(device, &problem);
+    support_attention *merged = support_attention_create(device, &problem);
+    const key_cut cut = random_cut(&(support_random){{1}}, 0);
+    states pieces = run_pieces(whole, device, form, &cut);
+
+    support_attention_run(whole, device);
+    merge_into_results(merged, device, &pieces);
+    support_image_expect_close(&whole->out, &merged->out, BITWISE);
+    if (form == FORM_MAX)
+        support_image_expect_close(&whole->denominator, &merged->denominator, BITWISE);
+    expect_rows_close(whole, merged);
+    destroy_states(&pieces);
+    support_attention_destroy(&whole);
+    support_attention_destroy(&merged);
+}
+
+static void a_single_state_comes_back_bit_for_bit(void **state)
+{
+    expect_a_single_state_to_come_back(*state, FORM_LSE);
+    expect_a_single_state_to_come_back(*state, FORM_MAX);
+}
+
+/* Cuts off the first key of every row, and the rest in the middle. */
+static key_cut cut_behind_the_first_key(void)
+{
+    key_cut cut = {.num_pieces = 3, .order = {0, 1, 2}};
+
+    for (int32_t s = 0; s < NUM_ROWS; s++) {
+        const bool empty = mixed_ends[s] <= mixed_starts[s];
+        const int32_t end = empty ? mixed_starts[s] : mixed_ends[s];
+        const int32_t second = mixed_starts[s] + (empty ? 0 : 1);
+        const int32_t bounds[] = {mixed_starts[s], second, (second + end) / 2, end};
+        for (int32_t i = 0; i < COUNT(bounds); i++)
+            cut.bounds[i][s] = bounds[i];
+    }
+    return cut;
+}
+
+/* A row without keys has no sinks either: they are given to the piece that has a key in every row. */
+static void sinks_given_to_one_piece_count_once(void **state)
+{
+    support_attention_case problem = whole_batch(8, FORM_LSE);
+    const key_cut cut = cut_behind_the_first_key();
+    problem.sinks = SUPPORT_SINKS_PER_KV_HEAD;
+    problem.num_sinks = 2;
+    support_attention *whole = support_attention_create(*state, &problem);
+    problem.sinks = SUPPORT_SINKS_NONE;
+    problem.num_sinks = 0;
+    support_attention *merged = support_attention_create(*state, &problem);
+    states pieces = run_pieces(merged, *state, FORM_LSE, &cut);
+
+    run_piece(whole, *state, cut.bounds[0], cut.bounds[1], &pieces, 0);
+    support_attention_run(whole, *state);
+    merge_into_results(merged, *state, &pieces);
+    expect_rows_close(whole, merged);
+    destroy_states(&pieces);
+    support_attention_destroy(&whole);
+    support_attention_destroy(&merged);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numerators_of_any_cut_merge_to_those_of_all_keys),
+        cmocka_unit_test(numerators_of_any_cut_merge_to_the_quotients_of_all_keys),
+        cmocka_unit_test(numerators_of_any_cut_merge_to_the_lse_of_all_keys),
+        cmocka_unit_test(quotients_of_any_cut_merge_to_those_of_all_keys),
+        cmocka_unit_test(nested_merging_of_numerators_agrees_with_flat_merging),
+        cmocka_unit_test(nested_merging_of_quotients_agrees_with_flat_merging),
+        cmocka_unit_test(a_single_state_comes_back_bit_for_bit),
+        cmocka_unit_test(sinks_given_to_one_piece_count_once),
+    };
+
+    support_select_family(argc, argv);
+    return cmocka_run_group_tests_name("merge_properties", tests, support_device_setup, support_device_teardown);
+}
