@@ -85,6 +85,7 @@ static bool time_step(clattn_context *ctx, demo_step *step)
         .num_q_heads = DEMO_NUM_Q_HEADS,
         .num_kv_heads = DEMO_NUM_KV_HEADS,
         .head_dim = DEMO_HEAD_DIM,
+        .head_dim_v = DEMO_HEAD_DIM,
         .query_element_bytes = 2,
         .out_element_bytes = 4,
         .kv_element_bytes = 2,
@@ -92,14 +93,15 @@ static bool time_step(clattn_context *ctx, demo_step *step)
     bench_probes probes;
     if (!bench_probes_init(&probes, ctx, bench_count_kv_bytes(&batch) * DEMO_NUM_LAYERS))
         return false;
+    bench_subject attention = {.enqueue = demo_step_enqueue, .user = step, .num_warmups = DEMO_NUM_LAYERS};
     bench_measurement measurement;
-    const bool good = bench_measure(&probes, demo_step_enqueue, step, DEMO_NUM_LAYERS, NUM_ROUNDS, &measurement);
+    const bool good = bench_measure(&probes, &attention, 1, NUM_ROUNDS, &measurement);
     bench_probes_finish(&probes);
     if (!good)
         return false;
-    const bench_rating rating = bench_rate(bench_count_flops(&batch), bench_count_bytes(&batch), measurement.median_s,
+    const bench_rating rating = bench_rate(bench_count_flops(&batch), bench_count_bytes(&batch), attention.median_s,
                                            measurement.peak_gflops, measurement.read_gbytes_per_s);
-    bench_rates_print(&measurement, &rating, stdout);
+    bench_rates_print(&measurement, &attention, &rating, stdout);
     return true;
 }
 

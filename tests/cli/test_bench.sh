@@ -40,50 +40,99 @@ refused()
     grep -q -- "$sentence" "$work/stderr" || failed "no sentence '$sentence': $*"
 }
 
-# measured JSON KEY=VALUE...: the file holds one result with these values, whose figures follow from one another.
+# measured JSON OPERATIONS KEY=VALUE...: the file holds one result for each of the operations, separated by commas, all
+# with these values, whose figures follow from one another.
 measured()
 {
     python3 -c '
 import json, math, sys
 
-result, = json.load(open(sys.argv[1]))["results"]
-for wanted in sys.argv[2:]:
-    key, value = wanted.split("=", 1)
-    assert result[key] == json.loads(value), f"{key} is {result[key]}, not {value}"
+results = json.load(open(sys.argv[1]))["results"]
+operations = [result["op"] for result in results]
+assert operations == sys.argv[2].split(","), f"the operations are {operations}"
 
-for key in ("median_ms", "gflops", "gbytes_per_s", "peak_gflops", "read_gbytes_per_s", "roofline_fraction",
-            "plan_ms", "plan_update_ms"):
-    assert math.isfinite(result[key]) and result[key] > 0, f"{key} is {result[key]}"
-for key in ("spread", "workspace_bytes", "num_decode_items", "num_prefill_items"):
-    assert math.isfinite(result[key]) and result[key] >= 0, f"{key} is {result[key]}"
-for key in ("device", "driver", "platform", "version", "family"):
-    assert isinstance(result[key], str) and result[key], f"{key} is {result[key]}"
-assert result["family"] in ("vector", "simt"), result["family"]
-assert result["num_decode_items"] + result["num_prefill_items"] > 0
-
-# Counted pair by pair, from the definition.
-window = result["sliding_window"] or math.inf
-pairs = keys = tokens = 0
-for q_len, context in zip(result["q_lens"], result["context_lens"]):
-    seen = [[t for t in range(context) if p - window < t <= p] for p in range(context - q_len, context)]
-    pairs += sum(map(len, seen))
-    keys += len(set().union(*seen))
-    tokens += q_len
-size = {"float32": 4, "float16": 2, "bfloat16": 2}
-flops = 4 * result["head_dim"] * result["num_q_heads"] * pairs
-rows = 2 * tokens * result["num_q_heads"] * result["head_dim"] * size[result["dtype"]]
-kv = 2 * keys * result["num_kv_heads"] * result["head_dim"] * size[result["kv_dtype"]]
-
-def agree(key, value):
+def agree(result, key, value):
     assert math.isclose(result[key], value, rel_tol=1e-9), f"{key} is {result[key]}, not {value}"
 
-seconds = result["median_ms"] / 1e3
-agree("flops", flops)
-agree("bytes", rows + kv)
-agree("gflops", flops / seconds / 1e9)
-agree("gbytes_per_s", (rows + kv) / seconds / 1e9)
-floor = max(flops / result["peak_gflops"], (rows + kv) / result["read_gbytes_per_s"]) / 1e9
-agree("roofline_fraction", floor / seconds)
+def check(result):
+    for wanted in sys.argv[3:]:
+        key, value = wanted.split("=", 1)
+        assert result[key] == json.loads(value), f"{key} is {result[key]}, not {value}"
+
+    for key in ("median_ms", "gflops", "gbytes_per_s", "peak_gflops", "read_gbytes_per_s", "roofline_fraction",
+                "plan_ms", "plan_update_ms", "ratio_to_first"):
+        assert math.isfinite(result[key]) and result[key] > 0, f"{key} is {result[key]}"
+    for key in ("spread", "ratio_spread", "workspace_bytes", "num_decode_items", "num_prefill_items"):
+        assert math.isfinite(result[key]) and result[key] >= 0, f"{key} is {result[key]}"
+    for key in ("device", "driver", "platform", "version", "family"):
+        assert isinstance(result[key], str) and result[key], f"{key} is {result[key]}"
+    assert result["family"] in ("vector", "simt"), result["family"]
+    assert result["num_decode_items"] + result["num_prefill_items"] > 0
+
+    dense = result["op"] in ("ragged_decode_attention", "ragged_attention")
+    assert (result["layout"] is None) == (result["page_size"] is None) == dense
+    assert result["seq_len"] == (max(result["context_lens"]) if dense else None)
+    statistics = result["op"] == "ragged_attention"
+    assert result["out_dtype"] == ("float32" if statistics else result["dtype"])
+
+    # Counted pair by pair, from the definition.
+    window = result["sliding_window"] or math.inf
+    pairs = keys = tokens = 0
+    for q_len, context in zip(result["q_lens"], result["context_lens"]):
+        seen = [[t for t in range(context) if p - window < t <= p] for p in range(context - q_len, context)]
+        pairs += sum(map(len, seen))
+        keys += len(set().union(*seen))
+        tokens += q_len
+    size = {"float32": 4, "float16": 2, "bfloat16": 2}
+    k_width, v_width = result["head_dim"], result["head_dim_v"]
+    flops = 2 * (k_width + v_width) * result["num_q_heads"] * pairs
+    row = k_width * size[result["dtype"]] + v_width * size[result["out_dtype"]] + (8 if statistics else 0)
+    rows = tokens * result["num_q_heads"] * row
+    kv = keys * result["num_kv_heads"] * (k_width + v_width) * size[result["kv_dtype"]]
+
+    seconds = result["median_ms"] / 1e3
+    agree(result, "flops", flops)
+    agree(result, "bytes", rows + kv)
+    agree(result, "gflops", flops / seconds / 1e9)
+    agree(result, "gbytes_per_s", (rows + kv) / seconds / 1e9)
+    floor = max(flops / result["peak_gflops"], (rows + kv) / result["read_gbytes_per_s"]) / 1e9
+    agree(result, "roofline_fraction", floor / seconds)
+    agree(result, "floor_ms", floor * 1e3)
+    if result["runs"] == 1:
+        agree(result, "ratio_to_first", result["median_ms"] / results[0]["median_ms"])
+
+for result in results:
+    check(result)
+    for key in ("device", "peak_gflops", "read_gbytes_per_s", "runs", "num_layers"):
+        assert result[key] == results[0][key], f"the operations have several {key}"
+assert results[0]["ratio_to_first"] == 1 and results[0]["ratio_spread"] == 0
+' "$@" >"$work/check" 2>&1 || {
+        tail -n 1 "$work/check"
+        failed "$*"
+    }
+}
+
+# overheads JSON OPERATIONS KEY=VALUE...: the same for the results of --overhead. No time is judged.
+overheads()
+{
+    python3 -c '
+import json, math, sys
+
+results = json.load(open(sys.argv[1]))["results"]
+operations = [result["op"] for result in results]
+assert operations == sys.argv[2].split(","), f"the operations are {operations}"
+for result in results:
+    for wanted in sys.argv[3:]:
+        key, value = wanted.split("=", 1)
+        assert result[key] == json.loads(value), f"{key} is {result[key]}, not {value}"
+    assert result["num_kernels"] >= 1 and result["num_arguments"] >= 1
+    assert result["call_us"] > 0 and result["bare_us"] > 0
+    assert result["call_spread"] >= 0 and result["bare_spread"] >= 0
+    assert math.isfinite(result["overhead_us"])
+    if result["num_calls"] == 1:
+        difference = result["call_us"] - result["bare_us"]
+        assert math.isclose(result["overhead_us"], difference, rel_tol=1e-6, abs_tol=1e-6), result["overhead_us"]
+    assert "median_ms" not in result and "roofline_fraction" not in result
 ' "$@" >"$work/check" 2>&1 || {
         tail -n 1 "$work/check"
         failed "$*"
@@ -101,17 +150,23 @@ measure()
 
 run "$bench" --help
 [ "$code" -eq 0 ] || failed "exit code $code: cl-bench --help"
-for word in ragged_page_attention llama-3-8b gpt-oss-20b interquartile --num-splits; do
+for word in ragged_page_attention ' page_attention' ragged_decode_attention ' ragged_attention' llama-3-8b gpt-oss-20b \
+    interquartile --num-splits --head-dim-v --overhead; do
     grep -q -e "$word" "$work/stdout" || failed "the help does not say $word"
 done
 
-refused 2 'ragged_page_attention' "$bench" --op page_attention
+refused 2 "^error: --op 'attention'" "$bench" --op attention
+refused 2 "^error: --op ''" "$bench" --op page_attention,
+refused 2 "^error: --op 'page'" "$bench" --op ragged_page_attention,page
+refused 2 'more than 8 operations' "$bench" --op "$(printf 'page_attention,%.0s' 1 2 3 4 5 6 7 8)page_attention"
 refused 2 'unknown' "$bench" --model-shape llama-9
 refused 2 'exclude each other' "$bench" --model-shape llama-3-8b --head-dim 64
 refused 2 'given together' "$bench" --num-q-heads 8 --head-dim 64
 refused 2 'not a multiple of --num-kv-heads' "$bench" --num-q-heads 7 --num-kv-heads 2 --head-dim 64
 refused 2 'not a multiple of 8' "$bench" --num-q-heads 8 --num-kv-heads 2 --head-dim 60
-refused 2 'from 8 to 256' "$bench" --num-q-heads 8 --num-kv-heads 2 --head-dim 264
+refused 2 'from 8 to 512' "$bench" --num-q-heads 8 --num-kv-heads 2 --head-dim 520
+refused 2 'from 8 to 512' "$bench" --head-dim-v 0
+refused 2 '--head-dim-v 60 is not a multiple of 8' "$bench" --head-dim-v 60
 refused 2 '^error: --dtype' "$bench" --dtype int8
 refused 2 '^error: --kv-dtype' "$bench" --kv-dtype default
 refused 2 '--page-size' "$bench" --page-size 0
@@ -129,6 +184,26 @@ refused 2 '--family' "$bench" --family gpu
 refused 2 '--runs' "$bench" --runs 0
 refused 2 '--runs' "$bench" --runs 3x
 refused 2 'no option' "$bench" ragged_page_attention
+
+# What an operation cannot honour.
+refused 2 '--layout combined: page_attention' "$bench" --op page_attention --layout combined
+refused 2 '--layout combined: page_attention' "$bench" --op ragged_page_attention,page_attention --layout combined
+refused 2 '--layout combined: .*--head-dim-v' "$bench" --head-dim-v 64 --layout combined
+refused 2 '--layout: ragged_decode_attention reads a dense cache' "$bench" --op ragged_decode_attention --layout nhd
+refused 2 '--page-size: ragged_attention reads a dense cache' "$bench" --op ragged_attention --page-size 16
+refused 2 '--q-len 2: page_attention takes one' "$bench" --op page_attention --q-len 2
+refused 2 '--q-len 3: ragged_decode_attention takes one' "$bench" --op ragged_decode_attention --q-len 1,3
+refused 2 '--q-len 2: ragged_attention takes one' "$bench" --op ragged_page_attention,ragged_attention --q-len 2
+refused 2 'ragged_attention has no window' "$bench" --op ragged_attention --window 9
+refused 2 'ragged_attention has no window' "$bench" --op ragged_attention --model-shape mistral-7b
+refused 2 'ragged_attention has no soft cap' "$bench" --op ragged_attention --model-shape gemma-2-9b
+refused 2 'ragged_attention has no attention sinks' "$bench" --op ragged_attention --model-shape gpt-oss-20b
+for option in '--context 9' '--model-shape llama-3-8b' '--num-q-heads 1' '--head-dim-v 64' '--page-size 1' \
+    '--layout nhd' '--seqs 1' '--q-len 1' '--window 0' '--soft-cap 0' '--num-splits 0'; do
+    # shellcheck disable=SC2086 # an option and its value
+    refused 2 "${option% *} and --overhead exclude each other" "$bench" --overhead $option
+done
+refused 2 'overhead' "$bench" --overhead=9
 refused 2 'speed' "$bench" --speed
 refused 2 'json' "$bench" --json
 refused 2 'no option' "$demo" now
@@ -143,7 +218,8 @@ if [ "$code" -ne 0 ] && grep -q CLATTN_NO_DEVICE "$work/stderr"; then
     exit 77
 fi
 grep -q 'of the roofline' "$work/stdout" || failed "no table: cl-bench"
-measured "$work/ragged.json" 'model_shape="llama-3-8b"' num_seqs=2 'q_lens=[3,1]' 'context_lens=[37,20]' \
+measured "$work/ragged.json" ragged_page_attention \
+    'model_shape="llama-3-8b"' num_seqs=2 'q_lens=[3,1]' 'context_lens=[37,20]' \
     num_q_heads=32 num_kv_heads=8 head_dim=128 'dtype="float16"' 'kv_dtype="float16"' 'layout="combined"' \
     page_size=16 runs=3 sinks=false flops=2097152 bytes=299008
 
@@ -152,15 +228,52 @@ measure - --model-shape gpt-oss-20b --dtype bfloat16 --kv-dtype float32 --layout
     --seqs 3 --q-len 5 --context 31 --runs 1
 cp "$work/stdout" "$work/sinks.json"
 grep -q 'of the roofline' "$work/stderr" || failed "no table on stderr: cl-bench --json -"
-measured "$work/sinks.json" 'model_shape="gpt-oss-20b"' sinks=true num_seqs=3 'q_lens=[5,5,5]' 'layout="hnd"' \
+measured "$work/sinks.json" ragged_page_attention \
+    'model_shape="gpt-oss-20b"' sinks=true num_seqs=3 'q_lens=[5,5,5]' 'layout="hnd"' \
     sliding_window=9 'dtype="bfloat16"' 'kv_dtype="float32"' page_size=7 runs=1 spread=0
 
 for layout in nhd heads_first; do
     measure "$work/heads.json" --num-q-heads 6 --num-kv-heads 3 --head-dim 24 --dtype float32 --layout "$layout" \
         --soft-cap 5.5 --num-splits 2 --context 93,1 --runs 1
-    measured "$work/heads.json" model_shape=null logits_soft_cap=5.5 num_splits=2 max_splits=2 \
-        'q_lens=[1,1]' "layout=\"$layout\"" num_q_heads=6 num_kv_heads=3 head_dim=24
+    measured "$work/heads.json" ragged_page_attention model_shape=null logits_soft_cap=5.5 num_splits=2 max_splits=2 \
+        'q_lens=[1,1]' "layout=\"$layout\"" num_q_heads=6 num_kv_heads=3 head_dim=24 head_dim_v=24
 done
+
+# Four operations on one batch: every one that decodes, with what all of them can do.
+every=ragged_page_attention,page_attention,ragged_decode_attention,ragged_attention
+measure "$work/every.json" --op "$every" --num-q-heads 6 --num-kv-heads 3 --head-dim 24 --head-dim-v 16 \
+    --dtype float16 --kv-dtype float32 --page-size 5 --context 93,20 --runs 1
+measured "$work/every.json" "$every" head_dim=24 head_dim_v=16 'kv_dtype="float32"' 'context_lens=[93,20]' runs=1
+grep -q 'ratio' "$work/stdout" || failed "no column of ratios: cl-bench --op $every"
+for operation in ragged_page_attention page_attention ragged_decode_attention ragged_attention; do
+    grep -q "^  $operation  *[0-9.]* .* [0-9.]* %\$" "$work/stdout" || failed "no line for $operation: cl-bench --op"
+done
+
+# With what only three of them can, each alone.
+for operation in page_attention ragged_decode_attention; do
+    measure "$work/alone.json" --op "$operation" --model-shape gpt-oss-20b --window 9 --soft-cap 5 --num-splits 2 \
+        --seqs 2 --context 31 --runs 1
+    measured "$work/alone.json" "$operation" sinks=true sliding_window=9 logits_soft_cap=5 num_splits=2
+done
+measure "$work/wide.json" --op ragged_attention --num-q-heads 1 --num-kv-heads 1 --head-dim 512 --context 7 --runs 2
+measured "$work/wide.json" ragged_attention head_dim=512 head_dim_v=512 'dtype="float16"' seq_len=7 runs=2
+for layout in hnd heads_first; do
+    measure "$work/layout.json" --op page_attention --num-q-heads 2 --num-kv-heads 1 --head-dim 64 --layout "$layout" \
+        --page-size 8 --context 31 --runs 1
+    measured "$work/layout.json" page_attention "layout=\"$layout\"" page_size=8
+done
+
+# An operation against itself: as many results as names.
+measure "$work/twice.json" --op page_attention,page_attention --num-q-heads 1 --num-kv-heads 1 --head-dim 8 \
+    --context 5 --runs 3
+measured "$work/twice.json" page_attention,page_attention 'layout="nhd"' runs=3
+
+measure "$work/overhead.json" --overhead --op "$every" --runs 20
+overheads "$work/overhead.json" "$every" num_calls=20 num_kernels=1 num_q_heads=1 num_kv_heads=1 'context_lens=[1]'
+grep -q 'overhead us' "$work/stdout" || failed "no table: cl-bench --overhead"
+measure - --overhead --runs 1
+cp "$work/stdout" "$work/overhead.json"
+overheads "$work/overhead.json" ragged_page_attention num_calls=1 'layout="combined"'
 
 refused 1 'CLATTN_NO_DEVICE' "$bench" --device 'no device has this name'
 refused 1 'CLATTN_NO_DEVICE' "$demo" --device 'no device has this name'

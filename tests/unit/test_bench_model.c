@@ -63,6 +63,7 @@ static const bench_batch mixed_batch = {
     .num_q_heads = 4,
     .num_kv_heads = 2,
     .head_dim = 8,
+    .head_dim_v = 8,
     .query_element_bytes = 4,
     .out_element_bytes = 2,
     .kv_element_bytes = 2,
@@ -81,6 +82,27 @@ static void bytes_are_visible_rows_once_and_queries_and_out(void **state)
     assert_int_equal(bench_count_kv_bytes(&mixed_batch), (11 + 3) * 2 * 2 * 16);
     /* 4 tokens of 4 heads, 32 bytes of queries and 16 of out. */
     assert_int_equal(bench_count_bytes(&mixed_batch), (11 + 3) * 2 * 2 * 16 + 4 * 4 * (32 + 16));
+}
+
+static void narrow_values_count_in_values_and_out_only(void **state)
+{
+    (void)state;
+    bench_batch batch = mixed_batch;
+    batch.head_dim_v = 3;
+    /* 8 multiply-adds for a score, 3 for its share of out. */
+    assert_int_equal(bench_count_flops(&batch), (11 + 0 + 6) * 4 * (2 * 8 + 2 * 3));
+    /* Rows of 16 bytes of K and 6 of V, of 32 bytes of queries and 6 of out. */
+    assert_int_equal(bench_count_kv_bytes(&batch), (11 + 3) * 2 * (16 + 6));
+    assert_int_equal(bench_count_bytes(&batch), (11 + 3) * 2 * (16 + 6) + 4 * 4 * (32 + 6));
+}
+
+static void statistics_count_once_per_token_and_head(void **state)
+{
+    (void)state;
+    bench_batch batch = mixed_batch;
+    batch.statistics_bytes = 8;
+    assert_int_equal(bench_count_bytes(&batch), bench_count_bytes(&mixed_batch) + 4 * 4 * 8);
+    assert_int_equal(bench_count_kv_bytes(&batch), bench_count_kv_bytes(&mixed_batch));
 }
 
 static void rating_takes_the_larger_floor(void **state)
@@ -143,6 +165,18 @@ static void a_single_sample_is_every_quartile(void **state)
     assert_near(bench_spread(&quartiles), 0.0);
 }
 
+static void ratios_pair_the_samples_of_a_round(void **state)
+{
+    (void)state;
+    /* A machine that slows down tenfold slows both: their ratio is 1.5 in every round. */
+    const double references[] = {1.0, 10.0, 2.0};
+    const double samples[] = {1.5, 15.0, 3.0};
+    double ratios[3] = {0};
+    bench_ratios_of(samples, references, 3, ratios);
+    for (int i = 0; i < 3; i++)
+        assert_near(ratios[i], 1.5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,11 +186,14 @@ int main(void)
         cmocka_unit_test(visible_keys_start_at_the_first_querys_window),
         cmocka_unit_test(flops_are_four_per_pair_head_and_dimension),
         cmocka_unit_test(bytes_are_visible_rows_once_and_queries_and_out),
+        cmocka_unit_test(narrow_values_count_in_values_and_out_only),
+        cmocka_unit_test(statistics_count_once_per_token_and_head),
         cmocka_unit_test(rating_takes_the_larger_floor),
         cmocka_unit_test(quartiles_of_an_odd_count_are_samples),
         cmocka_unit_test(quartiles_of_an_even_count_are_interpolated),
         cmocka_unit_test(one_outlier_does_not_widen_the_spread),
         cmocka_unit_test(a_single_sample_is_every_quartile),
+        cmocka_unit_test(ratios_pair_the_samples_of_a_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

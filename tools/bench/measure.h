@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Times an operation and the device's two probes in turn, so that a noisy machine hits all three alike. */
+/* Times operations and the device's two probes in turn, so that a noisy machine hits all of them alike. */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 
@@ -8,20 +8,29 @@
 /* Enqueues the operation once on the probes' queue; false after printing why not. */
 typedef bool (*bench_enqueue)(void *user);
 
-/* Medians over the rounds, and interquartile range over median. */
-typedef struct bench_measurement {
-    int runs;        /* rounds */
+/* Something to time, and what came out: medians over the rounds, and interquartile range over median. */
+typedef struct bench_subject {
+    bench_enqueue enqueue;
+    void *user;
+    int num_warmups; /* operations that are run first, untimed */
     int num_repeats; /* operations per sample */
     double median_s; /* of one operation */
     double spread;
+    double ratio; /* of its time to the first subject's in the same round */
+    double ratio_spread;
+} bench_subject;
+
+/* What the device did in the same rounds. */
+typedef struct bench_measurement {
+    int runs; /* rounds */
     double peak_gflops;
     double peak_spread;
     double read_gbytes_per_s;
     double read_spread;
 } bench_measurement;
 
-/* `runs` rounds of FMA probe, read probe and operation. num_warmups operations are run first, untimed. */
-bool bench_measure(const bench_probes *probes, bench_enqueue enqueue, void *user, int num_warmups, int runs,
+/* `runs` rounds of FMA probe, read probe and every subject; each round begins with another subject. */
+bool bench_measure(const bench_probes *probes, bench_subject *subjects, int num_subjects, int runs,
                    bench_measurement *measurement);
 
 #endif

@@ -28,7 +28,8 @@ uint64_t bench_count_flops(const bench_batch *batch)
     uint64_t pairs = 0;
     for (int32_t seq = 0; seq < batch->num_seqs; seq++)
         pairs += bench_count_pairs(batch->q_lens[seq], batch->context_lens[seq], batch->sliding_window);
-    return pairs * (uint64_t)batch->num_q_heads * (uint64_t)batch->head_dim * 4;
+    const int32_t flops_per_pair = 2 * (batch->head_dim + batch->head_dim_v);
+    return pairs * (uint64_t)batch->num_q_heads * (uint64_t)flops_per_pair;
 }
 
 uint64_t bench_count_kv_bytes(const bench_batch *batch)
@@ -36,7 +37,8 @@ uint64_t bench_count_kv_bytes(const bench_batch *batch)
     uint64_t keys = 0;
     for (int32_t seq = 0; seq < batch->num_seqs; seq++)
         keys += (uint64_t)bench_count_visible_keys(batch->q_lens[seq], batch->context_lens[seq], batch->sliding_window);
-    return keys * 2 * (uint64_t)batch->num_kv_heads * (uint64_t)batch->head_dim * batch->kv_element_bytes;
+    const int32_t num_elements = batch->head_dim + batch->head_dim_v;
+    return keys * (uint64_t)batch->num_kv_heads * (uint64_t)num_elements * batch->kv_element_bytes;
 }
 
 uint64_t bench_count_bytes(const bench_batch *batch)
@@ -44,8 +46,9 @@ uint64_t bench_count_bytes(const bench_batch *batch)
     uint64_t tokens = 0;
     for (int32_t seq = 0; seq < batch->num_seqs; seq++)
         tokens += (uint64_t)batch->q_lens[seq];
-    const uint64_t num_elements = tokens * (uint64_t)batch->num_q_heads * (uint64_t)batch->head_dim;
-    return bench_count_kv_bytes(batch) + num_elements * (batch->query_element_bytes + batch->out_element_bytes);
+    const uint64_t row_bytes = (uint64_t)batch->head_dim * batch->query_element_bytes +
+                               (uint64_t)batch->head_dim_v * batch->out_element_bytes + batch->statistics_bytes;
+    return bench_count_kv_bytes(batch) + tokens * (uint64_t)batch->num_q_heads * row_bytes;
 }
 
 bench_rating bench_rate(uint64_t flops, uint64_t bytes, double seconds, double peak_gflops, double read_gbytes_per_s)

@@ -16,10 +16,12 @@ typedef struct bench_batch {
     int32_t num_q_heads;
     int32_t num_kv_heads;
     int32_t head_dim;
+    int32_t head_dim_v;     /* width of V and out */
     int32_t sliding_window; /* keys that a query sees, its own included; 0 = all */
     size_t query_element_bytes;
     size_t out_element_bytes;
     size_t kv_element_bytes; /* of K and V */
+    size_t statistics_bytes; /* written besides out, per token and query head */
 } bench_batch;
 
 /* Visible (query, key) pairs of one sequence, for one query head. */
@@ -28,10 +30,10 @@ uint64_t bench_count_pairs(int32_t q_len, int32_t context_len, int32_t sliding_w
 /* KV tokens that at least one query of the sequence sees. */
 int32_t bench_count_visible_keys(int32_t q_len, int32_t context_len, int32_t sliding_window);
 
-/* 4 * head_dim per visible pair and query head: a multiply and an add for q.k, and as many for p*v. */
+/* 2 * (head_dim + head_dim_v) per visible pair and query head: a multiply and an add each for q.k and for p*v. */
 uint64_t bench_count_flops(const bench_batch *batch);
 
-/* Bytes of visible K and V rows, once per sequence, and of queries and out. */
+/* Bytes of visible K and V rows, once per sequence, of queries, and of out and its statistics. */
 uint64_t bench_count_bytes(const bench_batch *batch);
 
 /* Bytes of the K and V rows alone. */

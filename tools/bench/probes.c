@@ -4,6 +4,7 @@
 
 #include "bench/clock.h"
 #include "bench/message.h"
+#include "bench/program.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -107,20 +108,10 @@ static bool check_result(const bench_probes *probes, const bench_probe *probe, f
 
 static bool build_kernel(clattn_context *ctx, const probe_variant *variant, const char *name, cl_kernel *kernel)
 {
-    cl_int result = CL_SUCCESS;
-    cl_device_id device = clattn_context_cl_device(ctx);
-    const char *source = clattn_bench_probes;
-    cl_program program = clCreateProgramWithSource(clattn_context_cl_context(ctx), 1, &source, NULL, &result);
-    if (!bench_check_cl(result, "clCreateProgramWithSource"))
-        return false;
     char options[96];
     snprintf(options, sizeof options, "-DLANES=%d -DWORK_GROUP_SIZE=%zu -DCOALESCED=%d", variant->lanes,
              variant->work_group_size, variant->coalesced ? 1 : 0);
-    const bool built = bench_check_cl(clBuildProgram(program, 1, &device, options, NULL, NULL), "clBuildProgram");
-    if (built)
-        *kernel = clCreateKernel(program, name, &result);
-    clReleaseProgram(program);
-    return built && bench_check_cl(result, "clCreateKernel");
+    return bench_build_kernel(ctx, clattn_bench_probes, options, name, kernel);
 }
 
 /* The buffer that receives one float per work-item, as the kernel's first argument. */

@@ -11,6 +11,7 @@ typedef struct bench_shape {
     int32_t num_q_heads;
     int32_t num_kv_heads;
     int32_t head_dim;
+    int32_t head_dim_v;     /* width of V and out */
     int32_t sliding_window; /* keys, 0 = all */
     float logits_soft_cap;  /* 0 = off */
     bool sinks;             /* one extra logit per query head */

@@ -40,3 +40,9 @@ double bench_spread(const bench_quartiles *quartiles)
         return 0.0;
     return (quartiles->upper - quartiles->lower) / quartiles->median;
 }
+
+void bench_ratios_of(const double *samples, const double *references, size_t count, double *ratios)
+{
+    for (size_t i = 0; i < count; i++)
+        ratios[i] = samples[i] / references[i];
+}

@@ -18,4 +18,7 @@ bench_quartiles bench_quartiles_of(double *samples, size_t count);
 /* The interquartile range over the median; 0 if the median is 0. */
 double bench_spread(const bench_quartiles *quartiles);
 
+/* ratios[i] = samples[i] / references[i], for samples that were taken in pairs; references are positive. */
+void bench_ratios_of(const double *samples, const double *references, size_t count, double *ratios);
+
 #endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One operation on a workload: its plan, its results and the call itself. */
+#ifndef BENCH_CALL_H
+#define BENCH_CALL_H
+
+#include "bench/workload.h"
+
+typedef struct bench_call {
+    const bench_workload *workload; /* borrowed */
+    const bench_operation *operation;
+    bench_batch batch; /* for counting; its lists are the options' */
+    clattn_dtype out_dtype;
+    cl_mem out;
+    cl_mem max, denominator; /* NULL if the operation does not write them */
+    clattn_plan *plan;
+    clattn_plan_info plan_info;
+    double plan_s;        /* creating the plan and uploading it */
+    double plan_update_s; /* replacing its batch by the same one, median */
+    int32_t next_layer;   /* which K and V the next enqueue reads */
+} bench_call;
+
+/* Plans the operation on a workload that outlives the call. */
+bool bench_call_init(bench_call *call, const bench_workload *workload, const bench_operation *operation);
+
+/* Accepts a half-made or zeroed object. */
+void bench_call_finish(bench_call *call);
+
+/* Fills in the operands and enqueues the operation once, on the next layer: a bench_enqueue over a bench_call. */
+bool bench_call_enqueue(void *call);
+
+#endif
