@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Joins states over disjoint keys: with M the largest maximum,
- * out = sum_i 2^(m_i - M) acc_i / sum_i 2^(m_i - M) sum_i (flash-decoding; FlashInfer, arXiv 2501.01005, section 2.2).
+ * out = sum_i exp(m_i - M) acc_i / sum_i exp(m_i - M) sum_i (flash-decoding; FlashInfer, arXiv 2501.01005, section 2.2).
  * PLANNED: the partial states of rows whose keys were split, by the plan's merge items; otherwise the caller's states.
  * No state at all is the empty row: it writes 0 and -inf, which is how rows that no sequence owns are cleared.
  *
@@ -19,15 +19,6 @@
 /* Derived: each work-item takes every WORK_GROUP_SIZE-th column. */
 #define COLUMNS ((HEAD_DIM_V + WORK_GROUP_SIZE - 1) / WORK_GROUP_SIZE)
 #define COLUMN(i) ((int)get_local_id(0) + (i) * WORK_GROUP_SIZE)
-
-/* A maximum is in units of log2 where our kernels left it, natural where it is the caller's. */
-#if PLANNED
-#define LOG2_UNIT 1.0f
-#define NATURAL_UNIT LN_2
-#else
-#define LOG2_UNIT LOG2_E
-#define NATURAL_UNIT 1.0f
-#endif
 
 /* Where one part of the states lies, in elements. */
 typedef struct {
@@ -69,7 +60,7 @@ static inline ulong state_at(const states_address *address, const merge_item *it
            (ulong)head * address->head_stride;
 }
 
-/* In the states' own unit. A state without keys has the sum 0. A state by its log-sum-exp is one whose sum is 1. */
+/* A state without keys has the sum 0. A state by its log-sum-exp is one whose sum is 1. */
 static inline row_sums load_sums(global const float *max_or_lse, global const float *sum, const merge_args *states,
                                  const merge_item *item, int state, int row, int head)
 {
@@ -93,10 +84,10 @@ clattn_merge(global STORAGE(OUT_DTYPE) *restrict out, global float *restrict sta
     const merge_item item = load_merge_item(plan, &args, &states, (int)get_group_id(0) / args.num_kv_heads);
 
     for (int row = 0; row < item.num_rows; ++row) {
-        row_sums joint = {NO_SCORE, 0.0f};
+        row_sums joint = {NO_LOGIT, 0.0f};
         for (int i = 0; i < item.num_states; ++i) {
             const row_sums sums = load_sums(max_in, sum_in, &states, &item, i, row, kv_head);
-            joint.max = fmax(joint.max, sums.sum == 0.0f ? NO_SCORE : sums.max);
+            joint.max = fmax(joint.max, sums.sum == 0.0f ? NO_LOGIT : sums.max);
         }
         float acc[COLUMNS];
         for (int i = 0; i < COLUMNS; ++i)
@@ -105,7 +96,7 @@ clattn_merge(global STORAGE(OUT_DTYPE) *restrict out, global float *restrict sta
             const row_sums sums = load_sums(max_in, sum_in, &states, &item, i, row, kv_head);
             if (sums.sum == 0.0f)
                 continue; /* whatever its other parts hold */
-            const float weight = exp2((sums.max - joint.max) * LOG2_UNIT); /* the difference is nearly exact */
+            const float weight = WEIGHT(sums.max, joint.max);
             joint.sum += weight * sums.sum;
             const ulong from = state_at(&states.acc, &item, i, row, kv_head);
             for (int j = 0; j < COLUMNS; ++j) /* a column past the last is never stored */
@@ -113,7 +104,7 @@ clattn_merge(global STORAGE(OUT_DTYPE) *restrict out, global float *restrict sta
         }
 
         const int packed_row = item.first_row + row;
-        const row_result result = finalize_row(joint, NATURAL_UNIT, sinks, &args, kv_head, packed_row);
+        const row_result result = finalize_row(&joint, sinks, &args, kv_head, packed_row);
         const ulong to = out_offset(&args, item.first_token, kv_head, packed_row);
         for (int i = 0; i < COLUMNS; ++i)
             if (COLUMN(i) < HEAD_DIM_V)

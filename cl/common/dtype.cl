@@ -31,10 +31,15 @@
         return PASTE(as_float, width)(PASTE(convert_uint, width)(PASTE(vload, width)(0, address)) << 16); \
     }
 
+/*
+ * Halves pass through a private copy: PoCL 3.1 takes an address given to vload_half or vstore_half to be aligned like
+ * the whole vector, and faults where its compiler then moves the data by an instruction that insists.
+ */
 #define DEFINE_LOAD_HALF_VECTOR(width)                                                          \
     static inline PASTE(float, width) PASTE(PASTE(load, width), _2)(global const half *address) \
     {                                                                                           \
-        return PASTE(vload_half, width)(0, address);                                            \
+        const PASTE(ushort, width) bits = PASTE(vload, width)(0, (global const ushort *)address); \
+        return PASTE(vload_half, width)(0, (const half *)&bits);                                \
     }
 
 /* STORE_VECTOR(width, dtype) writes `width` neighbours, rounded to nearest even, to any element address. */
@@ -47,7 +52,9 @@
     }                                                                                                          \
     static inline void PASTE(PASTE(store, width), _2)(global half *address, PASTE(float, width) values)        \
     {                                                                                                          \
-        PASTE(PASTE(vstore_half, width), _rte)(values, 0, address);                                            \
+        PASTE(ushort, width) bits;                                                                             \
+        PASTE(PASTE(vstore_half, width), _rte)(values, 0, (half *)&bits);                                      \
+        PASTE(vstore, width)(bits, 0, (global ushort *)address);                                               \
     }                                                                                                          \
     static inline void PASTE(PASTE(store, width), _3)(global ushort *address, PASTE(float, width) values)      \
     {                                                                                                          \

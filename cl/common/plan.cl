@@ -19,8 +19,8 @@ typedef struct {
     int num_kv_heads, group_size, page_size;
     int window_left, window_right; /* inclusive distances, INT_MAX = unlimited */
     int num_sinks;                 /* of a row */
-    float q_scale;                 /* applied to q once; with a soft cap it divides by the cap */
-    float cap_scale;               /* soft cap in units of log2, unused without one */
+    float dot_scale;               /* q . k times it is the logit; with a soft cap, the argument of its tanh */
+    float soft_cap;                /* unused without one */
     float mask_value;              /* the maximum of a row without keys */
 } attention_args;
 

@@ -3,7 +3,7 @@
  * What becomes of a row's softmax state when the row ends: sinks join it, and STATE and NUMERATOR say what is written.
  */
 
-/* What is written besides the output, in natural logarithms: STATE. */
+/* What is written besides the output: STATE. */
 #define STATE_NONE 0
 #define STATE_LSE 1             /* log-sum-exp */
 #define STATE_MAX_DENOMINATOR 2 /* the largest logit, and the sum of exp(logit - max) */
@@ -19,7 +19,7 @@ typedef struct {
     global float *denominators;
     global const float *sinks;
     global float *partial_acc;  /* the same of rows whose keys were split: numerators, */
-    global float2 *partial_sums; /*   largest scores and sums */
+    global float2 *partial_sums; /*   largest logits and sums */
 } results_t;
 
 /* How a finished row is written: acc * scale, and its state. */
@@ -29,43 +29,41 @@ typedef struct {
     float denominator;
 } row_result;
 
-/* The sinks of a row, natural logits without a value, join its sums. */
-static inline row_sums join_sinks(row_sums sums, global const float *sinks, const attention_args *args, int kv_head, int q_head)
+/*
+ * The sinks of a row, logits without a value, join its sums. Structs come by pointer to const: Mesa 22.3's
+ * OpenCL lets what a function does to its copy of one show in the caller's.
+ */
+static inline row_sums join_sinks(const row_sums *sums, global const float *sinks, const attention_args *args, int kv_head, int q_head)
 {
     global const float *row_sinks =
         sinks + args->sinks_offset + (ulong)q_head * args->sinks_q_head_stride + (ulong)kv_head * args->sinks_kv_head_stride;
-    row_sums joint = sums;
+    row_sums joint = *sums;
     for (int i = 0; i < args->num_sinks; ++i)
-        joint.max = fmax(joint.max, row_sinks[i] * LOG2_E);
-    joint.sum = sums.sum * exp2(sums.max - joint.max);
+        joint.max = fmax(joint.max, row_sinks[i]);
+    joint.sum = sums->sum * WEIGHT(sums->max, joint.max);
     for (int i = 0; i < args->num_sinks; ++i)
-        joint.sum += exp2(row_sinks[i] * LOG2_E - joint.max);
+        joint.sum += WEIGHT(row_sinks[i], joint.max);
     return joint;
 }
 
-/*
- * The result of a packed row: normalised, or the numerator (NUMERATOR). A row without keys stays empty, sinks or not.
- * `unit` is that of the maximum: LN_2 in units of log2, in which sinks join, 1 in natural ones.
- */
-static inline row_result finalize_row(row_sums sums, const float unit, global const float *sinks, const attention_args *args,
-                                      int kv_head, int packed_row)
+/* The result of a packed row: normalised, or the numerator (NUMERATOR). A row without keys stays empty, sinks or not. */
+static inline row_result finalize_row(const row_sums *sums, global const float *sinks, const attention_args *args, int kv_head,
+                                      int packed_row)
 {
     row_result result = {0.0f, STATE == STATE_LSE ? -INFINITY : args->mask_value, 0.0f};
-    if (sums.sum == 0.0f) /* not for NaN, which must show */
+    if (sums->sum == 0.0f) /* not for NaN, which must show */
         return result;
-    const float row_max = sums.max;
 #if SINKS
-    sums = join_sinks(sums, sinks, args, kv_head, q_head_of(args, kv_head, packed_row));
+    const row_sums joint = join_sinks(sums, sinks, args, kv_head, q_head_of(args, kv_head, packed_row));
+#else
+    const row_sums joint = *sums;
 #endif
-    result.scale = exp2(row_max - sums.max);
+    result.scale = WEIGHT(sums->max, joint.max);
 #if !NUMERATOR
-    result.scale /= sums.sum;
+    result.scale /= joint.sum;
 #endif
-    result.state = sums.max * unit;
-#if STATE == STATE_LSE
-    result.state += log2(sums.sum) * LN_2;
-#endif
-    result.denominator = sums.sum;
+    result.state = STATE == STATE_LSE ? joint.max + log(joint.sum) : joint.max;
+    result.denominator = joint.sum;
     return result;
 }
 

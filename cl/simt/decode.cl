@@ -35,13 +35,13 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
 {
     for (int i = (int)get_local_id(0); i < BLOCK_Q * HEAD_DIM; i += WORK_GROUP_SIZE) {
         const ulong from = q_offset(args, sequence->first_token, kv_head, packed_row_of(item, i / HEAD_DIM));
-        q_tile[i] = LOAD(Q_DTYPE)(q, from + (ulong)(i % HEAD_DIM)) * args->q_scale;
+        q_tile[i] = LOAD(Q_DTYPE)(q, from + (ulong)(i % HEAD_DIM));
     }
 }
 
 /* Scores of the tile, to s_tile. Ends with a barrier. */
 static inline void compute_qk(local float *s_tile, local float *stage, local const float *q_tile, global const STORAGE(K_DTYPE) *k,
-                              local const tile_rows *rows, float cap_scale)
+                              local const tile_rows *rows, const attention_args *args)
 {
     const int thread = (int)get_local_id(0);
     const int lane = thread % LANES_PER_KEY;
@@ -65,10 +65,7 @@ static inline void compute_qk(local float *s_tile, local float *stage, local con
         float score = 0.0f;
         for (int part = 0; part < LANES_PER_KEY; ++part)
             score += stage[i * LANES_PER_KEY + part];
-#if SOFT_CAP
-        score = tanh(score) * cap_scale;
-#endif
-        s_tile[i / BLOCK_KV * SCORE_STRIDE + i % BLOCK_KV] = score;
+        s_tile[i / BLOCK_KV * SCORE_STRIDE + i % BLOCK_KV] = LOGIT(score, args);
     }
     barrier(CLK_LOCAL_MEM_FENCE); /* RAW s_tile; WAR stage */
 }
@@ -119,7 +116,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
 
     load_q_tile(q_tile, q, &sequence, &args, &item, kv_head);
     load_row_bounds(&bounds, &sequence, &args, &item);
-    row_sums state = {NO_SCORE, 0.0f};
+    row_sums state = {NO_LOGIT, 0.0f};
     float4 acc[V_VECTORS][BLOCK_Q];
 #pragma unroll
     for (int i = 0; i < V_VECTORS; ++i) {
@@ -131,7 +128,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     for (int tile = item.kv_begin; tile < item.kv_end; tile += BLOCK_KV) {
         load_tile_rows(&rows, plan, &sequence, &args, &item, tile, kv_head);
         barrier(CLK_LOCAL_MEM_FENCE); /* RAW rows, q_tile, bounds */
-        compute_qk(s_tile, stage, q_tile, k, &rows, args.cap_scale);
+        compute_qk(s_tile, stage, q_tile, k, &rows, &args);
         softmax_update(s_tile, scratch, factors, &bounds, tile, &state);
 #pragma unroll
         for (int i = 0; i < V_VECTORS; ++i) {

@@ -42,7 +42,7 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
         const int row = i / HEAD_DIM;
         const int d = i % HEAD_DIM;
         const ulong from = q_offset(args, sequence->first_token, kv_head, packed_row_of(item, row));
-        q_tile[d * Q_STRIDE + row] = LOAD(Q_DTYPE)(q, from + (ulong)d) * args->q_scale;
+        q_tile[d * Q_STRIDE + row] = LOAD(Q_DTYPE)(q, from + (ulong)d);
     }
 }
 
@@ -67,7 +67,7 @@ static inline void load_v_chunk(local float *stage, global const STORAGE(V_DTYPE
 
 /* Scores of the tile, to s_tile; every work-item passes every barrier. */
 static inline void compute_qk(local float *s_tile, local const float *q_tile, local float *stage,
-                              global const STORAGE(K_DTYPE) *k, local const tile_rows *rows, float cap_scale)
+                              global const STORAGE(K_DTYPE) *k, local const tile_rows *rows, const attention_args *args)
 {
     const int x = (int)get_local_id(0) % TILE_COLUMNS;
     const int y = (int)get_local_id(0) / TILE_COLUMNS;
@@ -103,10 +103,7 @@ static inline void compute_qk(local float *s_tile, local const float *q_tile, lo
     for (int i = 0; i < ROWS_PER_THREAD; ++i) {
 #pragma unroll
         for (int j = 0; j < KEYS_PER_THREAD; ++j) {
-#if SOFT_CAP
-            scores[i][j] = tanh(scores[i][j]) * cap_scale;
-#endif
-            s_tile[(y + i * TILE_ROWS) * SCORE_STRIDE + x + j * TILE_COLUMNS] = scores[i][j];
+            s_tile[(y + i * TILE_ROWS) * SCORE_STRIDE + x + j * TILE_COLUMNS] = LOGIT(scores[i][j], args);
         }
     }
     barrier(CLK_LOCAL_MEM_FENCE); /* RAW s_tile; WAR stage */
@@ -163,7 +160,7 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
 
     load_q_tile(q_tile, q, &sequence, &args, &item, kv_head);
     load_row_bounds(&bounds, &sequence, &args, &item);
-    row_sums state = {NO_SCORE, 0.0f};
+    row_sums state = {NO_LOGIT, 0.0f};
     float acc[ROWS_PER_THREAD][COLUMNS_PER_THREAD];
 #pragma unroll
     for (int i = 0; i < ROWS_PER_THREAD; ++i) {
@@ -175,7 +172,7 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
 
     for (int tile = item.kv_begin; tile < item.kv_end; tile += BLOCK_KV) {
         load_tile_rows(&rows, plan, &sequence, &args, &item, tile, kv_head);
-        compute_qk(s_tile, q_tile, stage, k, &rows, args.cap_scale);
+        compute_qk(s_tile, q_tile, stage, k, &rows, &args);
         softmax_update(s_tile, scratch, factors, &bounds, tile, &state);
 #pragma unroll
         for (int i = 0; i < ROWS_PER_THREAD; ++i) {

@@ -79,20 +79,20 @@ static inline void softmax_update(local float *s_tile, local float *scratch, loc
     const int part = thread % THREADS_PER_ROW;
     local float *scores = s_tile + row * SCORE_STRIDE;
 
-    float largest = NO_SCORE;
+    float largest = NO_LOGIT;
     for (int key = part; key < BLOCK_KV; key += THREADS_PER_ROW)
-        largest = fmax(largest, sees(bounds, row, tile + key) ? scores[key] : NO_SCORE);
+        largest = fmax(largest, sees(bounds, row, tile + key) ? scores[key] : NO_LOGIT);
     scratch[thread] = largest;
     barrier(CLK_LOCAL_MEM_FENCE); /* RAW scratch */
 
     float new_max = state->max;
     for (int i = 0; i < THREADS_PER_ROW; ++i)
         new_max = fmax(new_max, scratch[row * THREADS_PER_ROW + i]);
-    const float correction = exp2(state->max - new_max);
+    const float correction = WEIGHT(state->max, new_max);
     state->max = new_max;
     state->sum *= correction;
     for (int key = part; key < BLOCK_KV; key += THREADS_PER_ROW) {
-        const float weight = sees(bounds, row, tile + key) ? exp2(scores[key] - new_max) : 0.0f;
+        const float weight = sees(bounds, row, tile + key) ? WEIGHT(scores[key], new_max) : 0.0f;
         scores[key] = weight;
         state->sum += weight;
     }
@@ -117,7 +117,7 @@ static inline void finish_rows(local float *scratch, local float *scales, const 
     for (int i = 0; i < THREADS_PER_ROW; ++i)
         sums.sum += scratch[row * THREADS_PER_ROW + i];
     const int packed_row = packed_row_of(item, row);
-    const row_result result = finalize_row(sums, LN_2, results->sinks, args, kv_head, packed_row);
+    const row_result result = finalize_row(&sums, results->sinks, args, kv_head, packed_row);
     const bool writes = thread % THREADS_PER_ROW == 0;
     if (writes)
         scales[row] = item->partial >= 0 ? 1.0f : result.scale;

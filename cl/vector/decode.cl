@@ -113,14 +113,14 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
         for (int row = 0; row < BLOCK_Q; ++row) {
             const ulong from = q_offset(args, sequence->first_token, first_head + head, packed_row_of(item, row));
             for (int d = 0; d < HEAD_DIM; d += LANES)
-                AT(q_tile, (head * BLOCK_Q + row) * HEAD_DIM + d) = LOAD_LANES(Q_DTYPE)(q + from + d) * args->q_scale;
+                AT(q_tile, (head * BLOCK_Q + row) * HEAD_DIM + d) = LOAD_LANES(Q_DTYPE)(q + from + d);
         }
     }
 }
 
 /* Scores of ROW_REGS rows against the block's LANES keys from `first` on, to s_tile[row][key]. */
 static inline void compute_qk(local float *s_tile, local const float *q_rows, key_pointer k, const key_block *keys, int first,
-                              const upcoming_rows *upcoming, float cap_scale)
+                              const upcoming_rows *upcoming, const attention_args *args)
 {
     lanes_t folded[ROW_REGS][LANES / QK_KEYS];
     for (int step = 0; step < LANES / QK_KEYS; ++step) {
@@ -166,10 +166,7 @@ static inline void compute_qk(local float *s_tile, local const float *q_rows, ke
             for (int i = 0; i < LANES / QK_KEYS; i += 2 * leaves)
                 folded[row][i] = fold(folded[row][i], folded[row][i + leaves], leaves * QK_KEYS);
         }
-#if SOFT_CAP
-        folded[row][0] = tanh(folded[row][0]) * cap_scale;
-#endif
-        AT(s_tile, row * BLOCK_KV) = folded[row][0];
+        AT(s_tile, row * BLOCK_KV) = LOGIT(folded[row][0], args);
     }
 }
 
@@ -183,7 +180,7 @@ static inline void softmax_update(local float *scores, local float *row_max, loc
     if (masked) {
         for (int key = 0; key < BLOCK_KV; key += LANES) {
             const int_lanes_t index = LANE_INDEX + key;
-            AT(scores, key) = select((lanes_t)(NO_SCORE), AT(scores, key), (index >= first) & (index < past));
+            AT(scores, key) = select((lanes_t)(NO_LOGIT), AT(scores, key), (index >= first) & (index < past));
         }
     }
     lanes_t largest = AT(scores, 0);
@@ -194,7 +191,7 @@ static inline void softmax_update(local float *scores, local float *row_max, loc
     const float new_max = fmax(old_max, largest_lane(largest));
     lanes_t sum = AT(row_sum, 0);
     if (new_max > old_max) {
-        const float correction = exp2(old_max - new_max);
+        const float correction = WEIGHT(old_max, new_max);
         *row_max = new_max;
         sum *= correction;
         for (int d = 0; d < HEAD_DIM_V; d += LANES)
@@ -202,7 +199,7 @@ static inline void softmax_update(local float *scores, local float *row_max, loc
     }
 #pragma unroll
     for (int key = 0; key < BLOCK_KV; key += LANES) {
-        lanes_t weight = exp2(AT(scores, key) - new_max);
+        lanes_t weight = WEIGHT(AT(scores, key), new_max);
         if (masked) {
             const int_lanes_t index = LANE_INDEX + key;
             weight = select((lanes_t)(0.0f), weight, (index >= first) & (index < past));
@@ -294,7 +291,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
         past_key[row] = range.past;
     }
     for (int row = 0; row < NUM_ROWS; ++row) {
-        row_max[row] = NO_SCORE;
+        row_max[row] = NO_LOGIT;
         AT(row_sum, row * LANES) = (lanes_t)(0.0f);
     }
     for (int i = 0; i < NUM_ROWS * HEAD_DIM_V; i += LANES)
@@ -322,7 +319,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
                 const int state = head * BLOCK_Q + rows;
                 local float *scores = s_tile + rows * BLOCK_KV;
                 for (int key = 0; key < BLOCK_KV; key += LANES)
-                    compute_qk(scores + key, q_tile + state * HEAD_DIM, k_head, keys, key, &upcoming, args.cap_scale);
+                    compute_qk(scores + key, q_tile + state * HEAD_DIM, k_head, keys, key, &upcoming, &args);
                 for (int row = 0; row < ROW_REGS; ++row)
                     softmax_update(scores + row * BLOCK_KV, row_max + state + row, row_sum + (state + row) * LANES,
                                    acc + (state + row) * HEAD_DIM_V, first_key[rows + row] - keys->first_key,
@@ -349,7 +346,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
                     STORE_VECTOR(LANES, DTYPE_FLOAT32)(results.partial_acc + index * HEAD_DIM_V + d, AT(from, d));
                 continue;
             }
-            const row_result result = finalize_row(sums, LN_2, results.sinks, &args, kv_head, packed_row);
+            const row_result result = finalize_row(&sums, results.sinks, &args, kv_head, packed_row);
             const ulong to = out_offset(&args, sequence.first_token, kv_head, packed_row);
             for (int d = 0; d < HEAD_DIM_V; d += LANES)
                 STORE_VECTOR(LANES, OUT_DTYPE)(results.out + to + d, AT(from, d) * result.scale);

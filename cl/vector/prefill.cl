@@ -85,7 +85,7 @@ static inline int padded_rows(const work_item_t *item)
     return (item->num_rows + ROW_BLOCK - 1) / ROW_BLOCK * ROW_BLOCK;
 }
 
-/* Transposes the tile's rows to [block][d][row], scaled; rows past the last repeat it. */
+/* Transposes the tile's rows to [block][d][row]; rows past the last repeat it. */
 static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE) *q, const sequence_t *sequence,
                                const attention_args *args, const work_item_t *item, int kv_head)
 {
@@ -99,7 +99,7 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
             lanes_t block[LANES];
 #pragma unroll
             for (int i = 0; i < LANES; ++i)
-                block[i] = LOAD_LANES(Q_DTYPE)(q + from[i] + d) * args->q_scale;
+                block[i] = LOAD_LANES(Q_DTYPE)(q + from[i] + d);
             transpose(block);
 #pragma unroll
             for (int i = 0; i < LANES; ++i)
@@ -107,12 +107,12 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
         }
         for (; d < HEAD_DIM; ++d)
             for (int i = 0; i < LANES; ++i)
-                to[d * ROW_BLOCK + i] = LOAD(Q_DTYPE)(q, from[i] + (ulong)d) * args->q_scale;
+                to[d * ROW_BLOCK + i] = LOAD(Q_DTYPE)(q, from[i] + (ulong)d);
     }
 }
 
 /* Scores of one block of rows against the tile's keys. */
-static inline void compute_qk(local float *s_tile, local const float *q_block, const key_row *keys, float cap_scale)
+static inline void compute_qk(local float *s_tile, local const float *q_block, const key_row *keys, const attention_args *args)
 {
     for (int key = 0; key < BLOCK_KV; key += QK_KEYS) {
         lanes_t scores[QK_KEYS][VECTORS];
@@ -140,12 +140,8 @@ static inline void compute_qk(local float *s_tile, local const float *q_block, c
 #pragma unroll
         for (int i = 0; i < QK_KEYS; ++i) {
 #pragma unroll
-            for (int v = 0; v < VECTORS; ++v) {
-#if SOFT_CAP
-                scores[i][v] = tanh(scores[i][v]) * cap_scale;
-#endif
-                AT(s_tile, (key + i) * ROW_BLOCK + v * LANES) = scores[i][v];
-            }
+            for (int v = 0; v < VECTORS; ++v)
+                AT(s_tile, (key + i) * ROW_BLOCK + v * LANES) = LOGIT(scores[i][v], args);
         }
     }
 }
@@ -160,7 +156,7 @@ static inline int_lanes_t visible(int key, int_lanes_t first, int_lanes_t past)
 static inline lanes_t visible_score(local const float *scores, int key, int_lanes_t first, int_lanes_t past, const int masked)
 {
     const lanes_t score = AT(scores, key * ROW_BLOCK);
-    return masked ? select((lanes_t)(NO_SCORE), score, visible(key, first, past)) : score;
+    return masked ? select((lanes_t)(NO_LOGIT), score, visible(key, first, past)) : score;
 }
 
 /*
@@ -184,13 +180,13 @@ static inline lanes_t softmax_update(local float *scores, local float *row_max, 
     const lanes_t new_max = fmax(max_even, max_odd);
     lanes_t sum = (lanes_t)(0.0f);
     for (int key = 0; key < BLOCK_KV; ++key) {
-        lanes_t weight = exp2(AT(scores, key * ROW_BLOCK) - new_max);
+        lanes_t weight = WEIGHT(AT(scores, key * ROW_BLOCK), new_max);
         if (masked)
             weight = select((lanes_t)(0.0f), weight, visible(key, first, past));
         AT(scores, key * ROW_BLOCK) = weight;
         sum += weight;
     }
-    const lanes_t correction = exp2(old_max - new_max);
+    const lanes_t correction = WEIGHT(old_max, new_max);
     AT(row_max, 0) = new_max;
     AT(row_sum, 0) = AT(row_sum, 0) * correction + sum;
     return correction;
@@ -257,9 +253,9 @@ typedef struct {
 
 /* One block of rows against one tile of keys; `masked` is a constant: some row does not see some key. */
 static inline void attend(const block_state *state, local float *s_tile, const key_row *keys, const value_row *values, int tile,
-                          int num_keys, float cap_scale, const int masked)
+                          int num_keys, const attention_args *args, const int masked)
 {
-    compute_qk(s_tile, state->q_block, keys, cap_scale);
+    compute_qk(s_tile, state->q_block, keys, args);
     lanes_t correction[VECTORS];
     int moved = 0;
 #pragma unroll
@@ -293,7 +289,7 @@ static inline void store_rows(const results_t *results, local const float *acc_r
             continue;
         }
         const row_sums sums = {row_max[i], row_sum[i]};
-        const row_result result = finalize_row(sums, LN_2, results->sinks, args, kv_head, packed_row);
+        const row_result result = finalize_row(&sums, results->sinks, args, kv_head, packed_row);
         scales[i] = result.scale;
         to[i] = out_offset(args, sequence->first_token, kv_head, packed_row);
         store_state(results, args, sequence->first_token, kv_head, packed_row, &result);
@@ -353,7 +349,7 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
         const key_range range = visible_keys(&sequence, &args, &item, row);
         first_key[row] = range.first;
         past_key[row] = range.past;
-        row_max[row] = NO_SCORE;
+        row_max[row] = NO_LOGIT;
         row_sum[row] = 0.0f;
     }
     for (int i = 0; i < padded_rows(&item) * HEAD_DIM_V; i += LANES)
@@ -392,9 +388,9 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
             const block_state state = {q_tile + row * HEAD_DIM, acc + row * HEAD_DIM_V, row_max + row, row_sum + row,
                                        first_key + row,         past_key + row};
             if (tile < first_key[last_row] || tile + BLOCK_KV > past_key[row])
-                attend(&state, s_tile, keys, values, tile, num_keys, args.cap_scale, 1);
+                attend(&state, s_tile, keys, values, tile, num_keys, &args, 1);
             else
-                attend(&state, s_tile, keys, values, tile, BLOCK_KV, args.cap_scale, 0);
+                attend(&state, s_tile, keys, values, tile, BLOCK_KV, &args, 0);
         }
     }
 

@@ -2,15 +2,12 @@
 /* Defines, arguments and enqueueing of the attention kernels; see kernel.h. */
 #include "attention/kernel.h"
 
-#define LOG2_E 1.4426950408889634
-
 _Static_assert(sizeof(clattn_kernel_args) == 23 * 8 + 12 * 4, "the kernels' struct has no padding");
 
 clattn_kernel_args clattn_kernel_args_of(const clattn_problem *problem)
 {
-    /* Scores are kept in units of log2, where the exponential is one instruction on most devices. */
-    const double scale = (double)problem->softmax_scale;
-    const double cap = (double)problem->logits_soft_cap;
+    const float scale = problem->softmax_scale;
+    const float cap = problem->logits_soft_cap;
     return (clattn_kernel_args){
         .q_offset = problem->q.offset,
         .q_token_stride = problem->q.token_stride,
@@ -41,8 +38,8 @@ clattn_kernel_args clattn_kernel_args_of(const clattn_problem *problem)
         .window_left = problem->window_left,
         .window_right = problem->window_right,
         .num_sinks = problem->sinks.num_per_row,
-        .q_scale = (cl_float)(cap > 0.0 ? scale / cap : scale * LOG2_E),
-        .cap_scale = (cl_float)(cap * LOG2_E),
+        .dot_scale = cap > 0.0f ? scale / cap : scale,
+        .soft_cap = cap,
         .mask_value = problem->mask_value,
     };
 }

@@ -30,8 +30,8 @@ typedef struct clattn_kernel_args {
     cl_int num_kv_heads, group_size, page_size;
     cl_int window_left, window_right;
     cl_int num_sinks;
-    cl_float q_scale;
-    cl_float cap_scale;
+    cl_float dot_scale;
+    cl_float soft_cap;
     cl_float mask_value;
 } clattn_kernel_args;
 

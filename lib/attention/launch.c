@@ -39,7 +39,7 @@ typedef struct launch_list {
     bool merges;
 } launch_list;
 
-/* The partial states of split rows: [num_partial_rows, Hkv, head_dim_v], and pairs of maximum (log2) and sum. */
+/* The partial states of split rows: [num_partial_rows, Hkv, head_dim_v], and pairs of maximum and sum. */
 static clattn_states partial_states(const clattn_problem *problem, const clattn_plan *plan)
 {
     const cl_ulong num_heads = (cl_ulong)problem->num_kv_heads;

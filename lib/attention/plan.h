@@ -45,7 +45,7 @@ struct clattn_plan {
     int32_t *slot_scratch;  /* of clattn_slots_check() */
     uint64_t slot_scratch_entries;
     cl_mem partial_acc;  /* [num_partial_rows, Hkv, head_dim_v] float32 */
-    cl_mem partial_sums; /* [num_partial_rows, Hkv] float2: largest score (log2), sum */
+    cl_mem partial_sums; /* [num_partial_rows, Hkv] float2: largest logit, sum */
     int64_t partial_acc_bytes;
     int64_t partial_sums_bytes;
 };

@@ -11,12 +11,14 @@
 
 enum { MIXED_SEQ_LEN = 93 };
 
-/* Whole rows, single keys, and every way in which a range can be empty or stick out. */
-static const int32_t mixed_starts[] = {0,         0,  0,  92, 31, -7, INT32_MIN, 17,        0,  200,
-                                       INT32_MAX, 40, 93, 0,  0,  -9, 0,         INT32_MIN, 15, 16};
-static const int32_t mixed_ends[] = {93,        1,  2,  93, 64, 40, 13,        INT32_MAX, 200, 300,
-                                     INT32_MAX, 17, 93, 0,  -5, -3, INT32_MIN, INT32_MIN, 32,  48};
-
+/*
+ * Whole rows, single keys, and every way in which a range can be empty or stick out; several times, since the largest
+ * errors of a few rows are a matter of luck.
+ */
+#define STARTS 0, 0, 0, 92, 31, -7, INT32_MIN, 17, 0, 200, INT32_MAX, 40, 93, 0, 0, -9, 0, INT32_MIN, 15, 16
+#define ENDS 93, 1, 2, 93, 64, 40, 13, INT32_MAX, 200, 300, INT32_MAX, 17, 93, 0, -5, -3, INT32_MIN, INT32_MIN, 32, 48
+static const int32_t mixed_starts[] = {STARTS, STARTS, STARTS, STARTS};
+static const int32_t mixed_ends[] = {ENDS, ENDS, ENDS, ENDS};
 _Static_assert(sizeof(mixed_starts) == sizeof(mixed_ends), "pairs");
 
 static support_attention_case mixed_batch(uint64_t seed)
@@ -165,7 +167,7 @@ static void cap_sinks_and_lse_match_in_every_combination(void **state)
 static void sinks_of_every_shape_count_once_over_every_number_of_splits(void **state)
 {
     static const support_sinks shapes[] = {SUPPORT_SINKS_SHARED, SUPPORT_SINKS_PER_KV_HEAD};
-    static const int32_t num_sinks[] = {1, 2, 4, 7, 40}; /* 2 and 4 are the numbers of kv and query heads, too */
+    static const int32_t num_sinks[] = {1, 2, 4, 3, 7}; /* 2 and 4 are the numbers of kv and query heads, too */
     const clattn_window window = {9, 0};
 
     for (int32_t i = 0; i < COUNT(shapes); i++) {

@@ -390,6 +390,28 @@ static void a_row_without_keys_is_zero_and_no_mean(void **state)
     destroy(&dense);
 }
 
+/* A key that is hidden has no logit at all, so that this one cannot matter to a row that sees others. */
+static void a_row_with_keys_does_not_show_the_mask_value(void **state)
+{
+    static const int32_t start = 2;
+    static const int32_t end = 9;
+    hand_problem combined = create_pages(*state, CLATTN_KV_COMBINED, 1, 11);
+    hand_problem dense = create_dense(*state, 11);
+    clattn_ragged_page_attention_params ragged = ragged_page_params(&combined);
+    clattn_ragged_attention_params statistics = statistics_params(&dense, &start, &end);
+
+    ragged.sliding_window = 4;
+    ragged.mask_value = statistics.mask_value = -1e30f;
+    run_ragged_page(&combined, &ragged);
+    expect_keys(&combined, 0, 7, 11);
+    run_statistics(&dense, &statistics);
+    expect_out(&dense, 0, sum_of_values(start, end) / (end - start));
+    expect_statistic(&dense.max, 0, 0.0);
+    expect_statistic(&dense.denominator, 0, end - start);
+    destroy(&combined);
+    destroy(&dense);
+}
+
 static void a_window_pair_includes_both_its_ends(void **state)
 {
     static const int32_t end = 11;
@@ -517,6 +539,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_window_may_begin_behind_any_number_of_pages),
         cmocka_unit_test(the_layout_is_the_one_that_is_named),
         cmocka_unit_test(a_row_without_keys_is_zero_and_no_mean),
+        cmocka_unit_test(a_row_with_keys_does_not_show_the_mask_value),
         cmocka_unit_test(a_window_pair_includes_both_its_ends),
         cmocka_unit_test(sinks_are_logits_without_a_value),
         cmocka_unit_test(a_sink_of_pages_belongs_to_its_query_head),

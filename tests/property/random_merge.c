@@ -58,18 +58,18 @@ static void destroy_states(merge_states *states)
     support_image_destroy(&states->denominator);
 }
 
-/* The tensor with the states in front. */
+/* The tensor with the states in front. Without tokens there are no distances, and a stride must be positive. */
 static clattn_tensor stacked(const merge_states *states, const support_image *image)
 {
     clattn_tensor tensor = image->tensor;
 
     for (int32_t i = 0; i < tensor.rank; i++)
-        tensor.strides[i] = image->strides[i];
+        tensor.strides[i] = image->strides[i] > 0 ? image->strides[i] : 1;
     if (states->cut->tokens_first) {
         tensor.shape[0] = image->tensor.shape[1];
         tensor.shape[1] = image->tensor.shape[0];
-        tensor.strides[0] = image->strides[1];
-        tensor.strides[1] = image->strides[0];
+        tensor.strides[0] = tensor.strides[1];
+        tensor.strides[1] = image->strides[0] > 0 ? image->strides[0] : 1;
     }
     return tensor;
 }

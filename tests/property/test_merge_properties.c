@@ -3,7 +3,7 @@
  * Attention over any cut of the keys, merged, is attention over all of them. The states come from the operations
  * themselves: the keys of a dense batch are cut, every piece is run alone into its slice of the states.
  */
-#include "support/attention.h"
+#include "batch.h"
 #include "support/random.h"
 
 #include <math.h>
@@ -13,19 +13,11 @@
 
 #include <cmocka.h>
 
-#define COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
+enum { MOST_CUTS = 5, MOST_PIECES = MOST_CUTS + 1, NUM_CASES = 4 };
 
-/*
- * |a - b| <= TOLERANCE * (1 + |a|). Sums over the keys are ordered differently, and a state's maximum, at most 4 here,
- * is rounded twice to natural units, which moves its weight by 2 * 2^-23.
- */
-#define TOLERANCE 3e-6
-#define BITWISE (-1.0)
-
-enum { SEQ_LEN = 288, NUM_ROWS = 7, MOST_CUTS = 5, MOST_PIECES = MOST_CUTS + 1, NUM_CASES = 4 };
-
-static const int32_t mixed_starts[NUM_ROWS] = {0, 0, 7, 16, 0, 200, 100};
-static const int32_t mixed_ends[NUM_ROWS] = {SEQ_LEN, 93, 23, 17, 1, 0, 257};
+/* The first one's keys are all there are; one row has one key, and one none. */
+static const int32_t first_keys[BATCH_NUM_SEQS] = {0, 0, 7, 16, 0, 200, 100};
+static const int32_t past_keys[BATCH_NUM_SEQS] = {BATCH_SEQ_LEN, 93, 23, 17, 1, 200, 257};
 
 /* What a state is given by. */
 typedef enum state_form { FORM_LSE = 0, FORM_MAX } state_form;
@@ -40,7 +32,7 @@ typedef struct states {
     support_image denominator;
 } states;
 
-/* Rank 0, as an absent tensor, for an absent image. */
+/* NaN until an operation has written it. */
 static support_image create_image(const support_device *device, int32_t rank, const int64_t *shape)
 {
     support_image image = support_image_create(CLATTN_FLOAT32, rank, shape, true);
@@ -104,36 +96,19 @@ static clattn_tensor slice_of(const support_image *image, int32_t number)
 /* The dense batch whose results the merged ones are compared with. */
 static support_attention_case whole_batch(uint64_t seed, state_form form)
 {
-    const bool by_lse = form == FORM_LSE;
+    support_attention_case problem = form == FORM_LSE ? batch_dense(seed) : batch_statistics(seed);
 
-    return (support_attention_case){
-        .operation = by_lse ? SUPPORT_RAGGED_DECODE : SUPPORT_RAGGED,
-        .seed = seed,
-        .num_seqs = NUM_ROWS,
-        .context_lens = mixed_ends,
-        .kv_starts = mixed_starts,
-        .seq_len = SEQ_LEN,
-        .num_q_heads = 4,
-        .num_kv_heads = 2,
-        .head_dim = 32,
-        .softmax_scale = 0.17677669f,
-        .lse = by_lse,
-        .numerator = !by_lse,
-    };
-}
-
-static void require_ok(const support_attention *attention, const support_device *device, clattn_status status)
-{
-    if (status == CLATTN_OK)
-        return;
-    support_attention_print(attention);
-    fail_msg("error=\"%s\"", clattn_context_last_error(device->ctx));
+    problem.context_lens = past_keys;
+    problem.kv_starts = first_keys;
+    problem.softmax_scale = BATCH_SCALE; /* 0 would mean another one to the operation that runs the pieces */
+    problem.numerator = form == FORM_MAX;
+    return problem;
 }
 
 /* How the keys of every row are cut: piece i of row s is keys [bounds[i][s], bounds[i + 1][s]). */
 typedef struct key_cut {
     int32_t num_pieces;
-    int32_t bounds[MOST_PIECES + 1][NUM_ROWS];
+    int32_t bounds[MOST_PIECES + 1][BATCH_NUM_SEQS];
     int32_t order[MOST_PIECES]; /* which state a piece becomes */
 } key_cut;
 
@@ -147,16 +122,15 @@ static key_cut random_cut(support_random *random, int32_t num_cuts)
 {
     key_cut cut = {.num_pieces = num_cuts + 1};
 
-    for (int32_t s = 0; s < NUM_ROWS; s++) {
-        const int32_t end = mixed_ends[s] > mixed_starts[s] ? mixed_ends[s] : mixed_starts[s];
+    for (int32_t s = 0; s < BATCH_NUM_SEQS; s++) {
         int32_t places[MOST_CUTS];
         for (int32_t i = 0; i < num_cuts; i++)
-            places[i] = support_random_between(random, mixed_starts[s], end);
+            places[i] = support_random_between(random, first_keys[s], past_keys[s]);
         qsort(places, (size_t)num_cuts, sizeof(places[0]), compare_bounds);
-        cut.bounds[0][s] = mixed_starts[s];
+        cut.bounds[0][s] = first_keys[s];
         for (int32_t i = 0; i < num_cuts; i++)
             cut.bounds[i + 1][s] = i == 1 ? places[0] : places[i];
-        cut.bounds[num_cuts + 1][s] = end;
+        cut.bounds[num_cuts + 1][s] = past_keys[s];
     }
     support_random_permutation(random, cut.num_pieces, cut.order);
     return cut;
@@ -172,7 +146,7 @@ static void run_piece(const support_attention *whole, const support_device *devi
         params.sequence_end = ends;
         params.out = slice_of(&to->out, number);
         params.lse = slice_of(&to->lse, number);
-        require_ok(whole, device, clattn_ragged_decode_attention(device->ctx, &params, 0, NULL, NULL));
+        batch_require_ok(whole, device, clattn_ragged_decode_attention(device->ctx, &params, 0, NULL, NULL));
         return;
     }
     clattn_ragged_attention_params params = support_attention_ragged_params(whole, NULL);
@@ -182,7 +156,7 @@ static void run_piece(const support_attention *whole, const support_device *devi
     params.out = slice_of(&to->out, number);
     params.max = slice_of(&to->max, number);
     params.denominator = slice_of(&to->denominator, number);
-    require_ok(whole, device, clattn_ragged_attention(device->ctx, &params, 0, NULL, NULL));
+    batch_require_ok(whole, device, clattn_ragged_attention(device->ctx, &params, 0, NULL, NULL));
 }
 
 static states run_pieces(const support_attention *whole, const support_device *device, state_form form,
@@ -216,7 +190,7 @@ static void merge_into_state(const support_attention *whole, const support_devic
     params.max = slice_of(&to->max, number);
     params.denominator = slice_of(&to->denominator, number);
     params.numerator = to->form == FORM_MAX;
-    require_ok(whole, device, clattn_merge_states(device->ctx, &params, 0, NULL, NULL));
+    batch_require_ok(whole, device, clattn_merge_states(device->ctx, &params, 0, NULL, NULL));
 }
 
 /* Merges all of the states into the results of a problem, in the form that it has them. */
@@ -230,31 +204,29 @@ static void merge_into_results(support_attention *results, const support_device 
     params.denominator = results->denominator.tensor;
     params.numerator = results->description.numerator;
     support_attention_reset(results, device);
-    require_ok(results, device, clattn_merge_states(device->ctx, &params, 0, NULL, NULL));
+    batch_require_ok(results, device, clattn_merge_states(device->ctx, &params, 0, NULL, NULL));
     support_attention_read(results, device);
 }
 
-static void expect_rows_close(const support_attention *a, const support_attention *b)
-{
-    for (int32_t s = 0; s < NUM_ROWS; s++)
-        support_attention_expect_close(a, s, b, s, support_attention_first_position(a, s), 1, TOLERANCE);
-}
-
-/* Any number of cuts, anywhere, some pieces empty, the states in any order. */
+/*
+ * Any number of cuts, anywhere, some pieces empty, the states in any order. A piece's logits are those of the whole, so
+ * that the largest maximum is the whole's; the sums over the keys are ordered differently.
+ */
 static void expect_any_cut_to_merge(const support_device *device, const support_attention_case *problem,
                                     state_form form)
 {
     support_random random = support_random_seeded(problem->seed);
-    support_attention *whole = support_attention_create(device, problem);
+    support_attention *whole = batch_run(device, problem);
     support_attention *merged = support_attention_create(device, problem);
 
-    support_attention_run(whole, device);
     for (int32_t num_cuts = 0; num_cuts <= MOST_CUTS; num_cuts++) {
         for (int32_t i = 0; i < NUM_CASES; i++) {
             const key_cut cut = random_cut(&random, num_cuts);
             states pieces = run_pieces(whole, device, form, &cut);
             merge_into_results(merged, device, &pieces);
-            expect_rows_close(whole, merged);
+            batch_expect_rows_close(whole, merged, TOLERANCE);
+            if (whole->max.tensor.rank > 0)
+                support_image_expect_close(&whole->max, &merged->max, BITWISE);
             destroy_states(&pieces);
         }
     }
@@ -312,7 +284,7 @@ static void expect_nested_merging_to_agree(const support_device *device, const s
         }
         assert_int_equal(first, MOST_PIECES);
         merge_into_results(nested, device, &groups);
-        expect_rows_close(flat, nested);
+        batch_expect_rows_close(flat, nested, TOLERANCE);
         destroy_states(&pieces);
         destroy_states(&groups);
     }
@@ -334,24 +306,18 @@ static void nested_merging_of_quotients_agrees_with_flat_merging(void **state)
     expect_nested_merging_to_agree(*state, &problem, FORM_LSE);
 }
 
-/*
- * A single state weighs 1 and is multiplied and divided by that alone; its lse or maximum is converted to base 2 and
- * back, with a rounding each.
- */
+/* A single state weighs 1, is multiplied and divided by that alone, and keeps its unit. */
 static void expect_a_single_state_to_come_back(const support_device *device, state_form form)
 {
     const support_attention_case problem = whole_batch(7, form);
-    support_attention *whole = support_attention_create(device, &problem);
+    support_attention *whole = batch_run(device, &problem);
     support_attention *merged = support_attention_create(device, &problem);
-    const key_cut cut = random_cut(&(support_random){{1}}, 0);
+    support_random random = support_random_seeded(7);
+    const key_cut cut = random_cut(&random, 0);
     states pieces = run_pieces(whole, device, form, &cut);
 
-    support_attention_run(whole, device);
     merge_into_results(merged, device, &pieces);
-    support_image_expect_close(&whole->out, &merged->out, BITWISE);
-    if (form == FORM_MAX)
-        support_image_expect_close(&whole->denominator, &merged->denominator, BITWISE);
-    expect_rows_close(whole, merged);
+    support_attention_expect_same_bytes(whole, merged);
     destroy_states(&pieces);
     support_attention_destroy(&whole);
     support_attention_destroy(&merged);
@@ -368,11 +334,9 @@ static key_cut cut_behind_the_first_key(void)
 {
     key_cut cut = {.num_pieces = 3, .order = {0, 1, 2}};
 
-    for (int32_t s = 0; s < NUM_ROWS; s++) {
-        const bool empty = mixed_ends[s] <= mixed_starts[s];
-        const int32_t end = empty ? mixed_starts[s] : mixed_ends[s];
-        const int32_t second = mixed_starts[s] + (empty ? 0 : 1);
-        const int32_t bounds[] = {mixed_starts[s], second, (second + end) / 2, end};
+    for (int32_t s = 0; s < BATCH_NUM_SEQS; s++) {
+        const int32_t second = first_keys[s] + (first_keys[s] < past_keys[s] ? 1 : 0);
+        const int32_t bounds[] = {first_keys[s], second, (second + past_keys[s]) / 2, past_keys[s]};
         for (int32_t i = 0; i < COUNT(bounds); i++)
             cut.bounds[i][s] = bounds[i];
     }
@@ -395,7 +359,7 @@ static void sinks_given_to_one_piece_count_once(void **state)
     run_piece(whole, *state, cut.bounds[0], cut.bounds[1], &pieces, 0);
     support_attention_run(whole, *state);
     merge_into_results(merged, *state, &pieces);
-    expect_rows_close(whole, merged);
+    batch_expect_rows_close(whole, merged, TOLERANCE);
     destroy_states(&pieces);
     support_attention_destroy(&whole);
     support_attention_destroy(&merged);

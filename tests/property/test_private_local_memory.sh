@@ -5,7 +5,7 @@
 # right alone and wrong at random beside others. Such an array is a data symbol of the kernel's shared object. Runs a
 # test with a kernel cache of its own and looks at what was compiled.
 #
-# usage: test_private_local_memory.sh TEST FAMILY
+# usage: test_private_local_memory.sh TEST [ARGUMENT]...
 set -eu
 
 work=$(mktemp -d)
@@ -17,7 +17,7 @@ if ! command -v nm >/dev/null 2>&1; then
     exit 77
 fi
 code=0
-POCL_CACHE_DIR="$work" "$1" "$2" >"$work/printed" 2>&1 || code=$?
+POCL_CACHE_DIR="$work" "$@" >"$work/printed" 2>&1 || code=$?
 find "$work" -name 'clattn_*.so' >"$work/kernels"
 if [ "$code" -eq 0 ] && [ ! -s "$work/kernels" ]; then
     echo "skipped: the OpenCL implementation leaves no compiled kernels"

@@ -30,6 +30,24 @@ const float *reference_kv_row(const reference_sequence *sequence, const referenc
     return pages->data + page * pages->page_stride + slot * pages->slot_stride + head * pages->head_stride;
 }
 
+double reference_logit_size(const reference_sequence *sequence, int32_t row, int32_t q_head)
+{
+    const int32_t kv_head = q_head / (sequence->num_q_heads / sequence->num_kv_heads);
+    const float *query = sequence->queries + row * sequence->query_row_stride + q_head * sequence->query_head_stride;
+    double largest = 0.0;
+
+    for (int64_t t = 0; t < sequence->kv_end; t++) {
+        const float *key = reference_kv_row(sequence, &sequence->keys, t, kv_head);
+        double squares = 0.0;
+        if (!reference_row_sees(sequence, row, t))
+            continue;
+        for (int32_t d = 0; d < sequence->head_dim; d++)
+            squares += (double)query[d] * (double)key[d] * (double)query[d] * (double)key[d];
+        largest = fmax(largest, sqrt(squares));
+    }
+    return largest * fabs(sequence->softmax_scale);
+}
+
 static double sink_of(const reference_sequence *sequence, int32_t q_head, int32_t kv_head, int32_t index)
 {
     const reference_sinks *sinks = &sequence->sinks;

@@ -87,10 +87,22 @@ bool reference_row_sees(const reference_sequence *sequence, int32_t row, int64_t
 const float *reference_kv_row(const reference_sequence *sequence, const reference_pages *pages, int64_t key,
                               int32_t head);
 
+/*
+ * The size of a row's logits as sums: the largest root of the sum of squares of a logit's terms, scaled, over the keys
+ * that the row sees; 0 without one. Rounding every term once moves a logit by about that many half ulps of 1.
+ */
+double reference_logit_size(const reference_sequence *sequence, int32_t row, int32_t q_head);
+
 /* Attention in float64; false if the host has no memory for a row of logits. */
 bool reference_attention(const reference_sequence *sequence, const reference_result *result);
 
-/* Attention in float32, in the order of its definition; false if the host has no memory for a row of logits. */
-bool reference_attention_float32(const reference_sequence *sequence, const reference_result_float32 *result);
+/*
+ * Orders in which a naive implementation may add up, 0 = from the first term to the last: the definition leaves it
+ * open, and the error of a single sum is a matter of luck.
+ */
+enum { REFERENCE_NUM_ORDERS = 8 };
+
+/* Attention in float32, as its definition reads; false if the host has no memory for a row of logits. */
+bool reference_attention_float32(const reference_sequence *sequence, int order, const reference_result_float32 *result);
 
 #endif

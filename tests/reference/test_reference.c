@@ -376,17 +376,29 @@ static void float32_implementation_agrees_with_float64(void **state)
         values[i] = sinf((float)(7 * i));
     }
     assert_true(reference_attention(&sequence, &result));
-    assert_true(reference_attention_float32(&sequence, &result32));
-    for (int i = 0; i < ROWS * HEADS * DIM; i++)
-        assert_near((double)out32[i], out[i], 1e-6);
-    for (int i = 0; i < ROWS * HEADS; i++) {
-        assert_near((double)lse32[i], lse[i], 1e-6);
-        assert_near((double)max32[i], max[i], 1e-6);
-        assert_near((double)denominator32[i], denominator[i], 1e-5);
+    for (int order = 0; order < REFERENCE_NUM_ORDERS; order++) {
+        assert_true(reference_attention_float32(&sequence, order, &result32));
+        for (int i = 0; i < ROWS * HEADS * DIM; i++)
+            assert_near((double)out32[i], out[i], 1e-6);
+        for (int i = 0; i < ROWS * HEADS; i++) {
+            assert_near((double)lse32[i], lse[i], 1e-6);
+            assert_near((double)max32[i], max[i], 1e-6);
+            assert_near((double)denominator32[i], denominator[i], 1e-5);
+        }
     }
 
+    /* Row 1 sees two keys: the one whose terms are larger counts. */
+    double sizes[2] = {0.0, 0.0};
+    for (int key = 0; key < 2; key++)
+        for (int d = 0; d < DIM; d++)
+            sizes[key] += pow((double)queries[HEADS * DIM + d] * (double)keys[key * DIM + d], 2.0);
+    sequence.first_position = 0;
+    sequence.kv_start = 0;
+    assert_near(reference_logit_size(&sequence, 1, 0), 0.5 * sqrt(fmax(sizes[0], sizes[1])), 1e-12);
+
     sequence.first_position = -1; /* row 0 now sees nothing */
-    assert_true(reference_attention_float32(&sequence, &result32));
+    assert_true(reference_logit_size(&sequence, 0, 0) == 0.0);
+    assert_true(reference_attention_float32(&sequence, 0, &result32));
     assert_true(out32[0] == 0.0f && isinf(lse32[0]) && lse32[0] < 0.0f && denominator32[0] == 0.0f);
 }
 

@@ -3,8 +3,9 @@
  * Compares results with the reference, under the bound that the contract sets.
  *
  * The bound: the largest error against float64 is at most twice that of the naive float32 implementation on the same
- * stored values, plus one rounding of the output's dtype. In a problem of a few elements the naive implementation may
- * be exact by luck, so its error counts as no less than one float32 rounding of the logits and of the result.
+ * stored values, in any of several orders of summation, plus one rounding of the output's dtype. In a problem of a few
+ * elements all of them may be exact by luck, so their error counts as no less than one float32 rounding of the result,
+ * and of each term of a logit where the result is one.
  * A row that sees no key, or that no sequence owns, has no error to allow: its results are exact.
  */
 #include "attention.h"
@@ -27,11 +28,12 @@ typedef struct expected_rows {
     int64_t num_rows;    /* of a head */
     int64_t num_outputs; /* elements of out */
     double *doubles[SUPPORT_NUM_RESULTS];
-    float *floats[SUPPORT_NUM_RESULTS]; /* the same in float32 */
+    float *floats[REFERENCE_NUM_ORDERS][SUPPORT_NUM_RESULTS]; /* the same in float32 */
     float *queries;
     float *keys;
     float *values; /* NULL in the combined layout */
     float *sinks;
+    double logit_size;
 } expected_rows;
 
 static void *allocate(int64_t count, size_t size)
@@ -114,26 +116,33 @@ static reference_sequence common_sequence(const support_attention *attention, ex
     return sequence;
 }
 
+/* The naive implementation of one sequence, in every order. */
+static void compute_float32(const reference_sequence *sequence, expected_rows *expected, int64_t row)
+{
+    for (int order = 0; order < REFERENCE_NUM_ORDERS; order++) {
+        float **floats = expected->floats[order];
+        const reference_result_float32 result = {floats[SUPPORT_OUT] + row * sequence->head_dim_v,
+                                                 floats[SUPPORT_LSE] + row, floats[SUPPORT_MAX] + row,
+                                                 floats[SUPPORT_DENOMINATOR] + row};
+        assert_true(reference_attention_float32(sequence, order, &result));
+    }
+}
+
 /* Both implementations for every sequence; rows that no sequence owns stay 0 with lse -inf. */
 static void compute(const support_attention *attention, expected_rows *expected)
 {
     const support_attention_case *description = &attention->description;
     double **doubles = expected->doubles;
-    float **floats = expected->floats;
     const reference_sequence common = common_sequence(attention, expected);
 
-    for (int64_t i = 0; i < expected->num_rows; i++) {
+    for (int64_t i = 0; i < expected->num_rows; i++)
         doubles[SUPPORT_LSE][i] = -(double)INFINITY;
-        floats[SUPPORT_LSE][i] = -INFINITY;
-    }
     for (int32_t s = 0; s < description->num_seqs; s++) {
         const int64_t first = attention->query_start_loc[s];
         const int64_t row = first * description->num_q_heads;
         const int64_t element = row * description->head_dim_v;
         const reference_result result = {doubles[SUPPORT_OUT] + element, doubles[SUPPORT_LSE] + row,
                                          doubles[SUPPORT_MAX] + row, doubles[SUPPORT_DENOMINATOR] + row};
-        const reference_result_float32 result_float32 = {floats[SUPPORT_OUT] + element, floats[SUPPORT_LSE] + row,
-                                                         floats[SUPPORT_MAX] + row, floats[SUPPORT_DENOMINATOR] + row};
         const support_key_range keys = support_attention_keys(attention, s);
         reference_sequence sequence = common;
         sequence.queries += first * common.query_row_stride;
@@ -143,7 +152,10 @@ static void compute(const support_attention *attention, expected_rows *expected)
         sequence.kv_start = keys.start;
         sequence.kv_end = keys.end;
         assert_true(reference_attention(&sequence, &result));
-        assert_true(reference_attention_float32(&sequence, &result_float32));
+        compute_float32(&sequence, expected, row);
+        for (int32_t j = 0; j < sequence.num_rows; j++)
+            for (int32_t head = 0; head < sequence.num_q_heads; head++)
+                expected->logit_size = fmax(expected->logit_size, reference_logit_size(&sequence, j, head));
     }
 }
 
@@ -154,7 +166,8 @@ static void make_numerators(const support_attention *attention, expected_rows *e
 
     for (int64_t i = 0; i < expected->num_outputs; i++) {
         expected->doubles[SUPPORT_OUT][i] *= expected->doubles[SUPPORT_DENOMINATOR][i / width];
-        expected->floats[SUPPORT_OUT][i] *= expected->floats[SUPPORT_DENOMINATOR][i / width];
+        for (int order = 0; order < REFERENCE_NUM_ORDERS; order++)
+            expected->floats[order][SUPPORT_OUT][i] *= expected->floats[order][SUPPORT_DENOMINATOR][i / width];
     }
 }
 
@@ -168,7 +181,8 @@ static void expected_init(expected_rows *expected, const support_attention *atte
     for (int i = 0; i < SUPPORT_NUM_RESULTS; i++) {
         const int64_t count = i == SUPPORT_OUT ? expected->num_outputs : expected->num_rows;
         expected->doubles[i] = allocate(count, sizeof(double));
-        expected->floats[i] = allocate(count, sizeof(float));
+        for (int order = 0; order < REFERENCE_NUM_ORDERS; order++)
+            expected->floats[order][i] = allocate(count, sizeof(float));
     }
     compute(attention, expected);
     if (description->numerator)
@@ -179,7 +193,8 @@ static void expected_finish(expected_rows *expected)
 {
     for (int i = 0; i < SUPPORT_NUM_RESULTS; i++) {
         free(expected->doubles[i]);
-        free(expected->floats[i]);
+        for (int order = 0; order < REFERENCE_NUM_ORDERS; order++)
+            free(expected->floats[order][i]);
     }
     free(expected->queries);
     free(expected->keys);
@@ -203,9 +218,12 @@ static double naive_error(const expected_rows *expected, support_result result, 
     for (int64_t i = 0; i < count; i++) {
         if (is_empty(expected, i / width))
             continue;
-        error = fmax(error, fabs((double)expected->floats[result][i] - doubles[i]));
+        for (int order = 0; order < REFERENCE_NUM_ORDERS; order++)
+            error = fmax(error, fabs((double)expected->floats[order][result][i] - doubles[i]));
         magnitude = fmax(magnitude, fabs(doubles[i]));
     }
+    if (result == SUPPORT_LSE || result == SUPPORT_MAX)
+        magnitude = fmax(magnitude, 0.5 * expected->logit_size);
     return fmax(error, magnitude * (double)FLT_EPSILON);
 }
 

@@ -74,7 +74,8 @@ static bool compute_sequence(const check_scratch *scratch, int32_t q_len, int32_
     float *statistic_float32 = scratch->statistic_float32;
     const reference_result exact_result = {exact, statistic, statistic, statistic};
     const reference_result_float32 naive_result = {naive, statistic_float32, statistic_float32, statistic_float32};
-    return (reference_attention(&sequence, &exact_result) && reference_attention_float32(&sequence, &naive_result)) ||
+    return (reference_attention(&sequence, &exact_result) &&
+            reference_attention_float32(&sequence, 0, &naive_result)) ||
            bench_error("out of memory");
 }
 
