@@ -53,7 +53,8 @@ typedef struct clattn_plan clattn_plan;
  * Edge      num_seqs 0 and sequences without queries are legal. Without query_start_loc there are as many tokens as
  *           sequences (or no sequence at all), and a context_len of 0 is legal: that row is written 0. Dense: the keys
  * of a sequence are sequence_start..min(context_len, page_size)-1, none if that is empty, whatever the two numbers are;
- * its query stands at context_len - 1. A window pair (L, R) is a sliding_window of L+1 there Numerics  with num_splits
+ * its query stands at context_len - 1. A window pair (L, R) is a sliding_window of L+1 there,
+ *           of 0 for an L of 2^31-1 Numerics  with num_splits
  * > 0 or batch_invariant the work items of a sequence do not depend on the others Async     the arrays are copied
  * before the call returns; the upload is enqueued Errors    INVALID_ARGUMENT  a NULL pointer, a count out of range,
  * num_splits together with batch_invariant, block_tables, pages_per_seq, query_start_loc or fewer pages than sequences

@@ -116,6 +116,18 @@ clattn_status clattn_bind_tensor(clattn_context *ctx, const clattn_tensor *tenso
     return CLATTN_OK;
 }
 
+clattn_status clattn_bind_open_tensor(clattn_context *ctx, const clattn_tensor *tensor, const char *name, int32_t rank,
+                                      clattn_view *view)
+{
+    static const int64_t any[CLATTN_MAX_RANK] = {CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT,
+                                                 CLATTN_ANY_EXTENT};
+    CLATTN_TRY(clattn_bind_tensor(ctx, tensor, name, rank, any, view));
+    for (int32_t i = 0; i < rank; ++i)
+        CLATTN_REQUIRE(&ctx->error, view->shape[i] <= INT32_MAX, CLATTN_SIZE_OVERFLOW,
+                       "%s: dimension %d is %lld, more than 2^31-1", name, (int)i, (long long)view->shape[i]);
+    return CLATTN_OK;
+}
+
 clattn_status clattn_bind_typed_tensor(clattn_context *ctx, const clattn_tensor *tensor, const char *name,
                                        clattn_dtype dtype, int32_t rank, const int64_t *shape, clattn_view *view)
 {

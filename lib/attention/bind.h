@@ -15,6 +15,10 @@
 clattn_status clattn_bind_tensor(clattn_context *ctx, const clattn_tensor *tensor, const char *name, int32_t rank,
                                  const int64_t *shape, clattn_view *view);
 
+/* The same for a tensor of any shape of that rank, no dimension above 2^31-1. */
+clattn_status clattn_bind_open_tensor(clattn_context *ctx, const clattn_tensor *tensor, const char *name, int32_t rank,
+                                      clattn_view *view);
+
 /* The same for a tensor that must have one dtype. */
 clattn_status clattn_bind_typed_tensor(clattn_context *ctx, const clattn_tensor *tensor, const char *name,
                                        clattn_dtype dtype, int32_t rank, const int64_t *shape, clattn_view *view);

@@ -41,29 +41,19 @@ static clattn_status choose_form(clattn_context *ctx, const merge_params *params
     const clattn_operand lse = {"states_lse", &params->states_lse};
     const clattn_operand max = {"states_max", &params->states_max};
     const clattn_operand denominator = {"states_denominator", &params->states_denominator};
-    bool has_max, has_denominator;
-    CLATTN_TRY(clattn_operands_check_present(ctx, &lse, by_lse));
-    CLATTN_TRY(clattn_operands_check_present(ctx, &max, &has_max));
-    CLATTN_TRY(clattn_operands_check_present(ctx, &denominator, &has_denominator));
-    CLATTN_REQUIRE(&ctx->error, *by_lse || has_max || has_denominator, CLATTN_INVALID_ARGUMENT,
+    clattn_state_kind kind;
+    CLATTN_TRY(clattn_operands_choose_state(ctx, &lse, &max, &denominator, &kind));
+    CLATTN_REQUIRE(&ctx->error, kind != CLATTN_STATE_NONE, CLATTN_INVALID_ARGUMENT,
                    "states_lse: its buffer is NULL, and so are those of states_max and states_denominator");
-    CLATTN_REQUIRE(&ctx->error, !*by_lse || (!has_max && !has_denominator), CLATTN_INVALID_ARGUMENT,
-                   "states_lse is given together with states_max or states_denominator");
-    CLATTN_REQUIRE(&ctx->error, has_max == has_denominator, CLATTN_INVALID_ARGUMENT,
-                   "%s is given without the other of states_max and states_denominator",
-                   has_max ? "states_max" : "states_denominator");
+    *by_lse = kind == CLATTN_STATE_LSE;
     return CLATTN_OK;
 }
 
 static clattn_status bind_states(clattn_context *ctx, const merge_params *params, clattn_problem *problem,
                                  clattn_states *states, bound_states *bound)
 {
-    const int64_t any[4] = {CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT};
     clattn_view *out = &bound->views[0];
-    CLATTN_TRY(clattn_bind_tensor(ctx, &params->states_out, "states_out", 4, any, out));
-    for (int i = 0; i < 4; ++i)
-        CLATTN_REQUIRE(&ctx->error, out->shape[i] <= INT32_MAX, CLATTN_SIZE_OVERFLOW,
-                       "states_out: dimension %d is %lld, more than 2^31-1", i, (long long)out->shape[i]);
+    CLATTN_TRY(clattn_bind_open_tensor(ctx, &params->states_out, "states_out", 4, out));
     bound->bound[bound->num_bound++] = (clattn_bound){"states_out", params->states_out.buffer, out};
     problem->total_tokens = (int32_t)out->shape[1];
     problem->num_q_heads = (int32_t)out->shape[2];

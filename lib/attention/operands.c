@@ -2,10 +2,8 @@
 /* Checks the operands of an attention call; see operands.h. */
 #include "attention/operands.h"
 
-static const int64_t any_extents[CLATTN_MAX_RANK] = {CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT, CLATTN_ANY_EXTENT,
-                                                     CLATTN_ANY_EXTENT};
-
-clattn_status clattn_operands_check_present(clattn_context *ctx, const clattn_operand *operand, bool *present)
+/* Whether a tensor that may be absent is there; absent, nothing of it may be given. */
+static clattn_status check_present(clattn_context *ctx, const clattn_operand *operand, bool *present)
 {
     *present = operand->tensor != NULL && operand->tensor->buffer != NULL;
     if (operand->tensor != NULL && !*present)
@@ -37,23 +35,33 @@ static clattn_status bind_state(clattn_context *ctx, const clattn_operand *opera
     return CLATTN_OK;
 }
 
-/* Which state is wanted: lse, max and denominator, or none. */
-static clattn_status choose_state(clattn_context *ctx, const clattn_result_operands *operands, clattn_problem *problem)
+clattn_status clattn_operands_choose_state(clattn_context *ctx, const clattn_operand *lse, const clattn_operand *max,
+                                           const clattn_operand *denominator, clattn_state_kind *kind)
 {
     bool has_lse, has_max, has_denominator;
-    CLATTN_TRY(clattn_operands_check_present(ctx, &operands->lse, &has_lse));
-    CLATTN_TRY(clattn_operands_check_present(ctx, &operands->max, &has_max));
-    CLATTN_TRY(clattn_operands_check_present(ctx, &operands->denominator, &has_denominator));
-    has_max = has_max || operands->require_state;
-    has_denominator = has_denominator || operands->require_state;
+    CLATTN_TRY(check_present(ctx, lse, &has_lse));
+    CLATTN_TRY(check_present(ctx, max, &has_max));
+    CLATTN_TRY(check_present(ctx, denominator, &has_denominator));
+    CLATTN_REQUIRE(&ctx->error, !has_lse || (!has_max && !has_denominator), CLATTN_INVALID_ARGUMENT,
+                   "%s is given together with %s or %s", lse->name, max->name, denominator->name);
     CLATTN_REQUIRE(&ctx->error, has_max == has_denominator, CLATTN_INVALID_ARGUMENT,
-                   "%s is given without the other of max and denominator", has_max ? "max" : "denominator");
-    CLATTN_REQUIRE(&ctx->error, !has_lse || !has_max, CLATTN_INVALID_ARGUMENT,
-                   "lse is given together with max and denominator");
-    CLATTN_REQUIRE(&ctx->error, !operands->numerator || has_max, CLATTN_INVALID_ARGUMENT,
-                   "numerator is set, but max and denominator are absent");
-    problem->state_kind = has_max ? CLATTN_STATE_MAX_DENOMINATOR : has_lse ? CLATTN_STATE_LSE : CLATTN_STATE_NONE;
+                   "%s is given without the other of %s and %s", has_max ? max->name : denominator->name, max->name,
+                   denominator->name);
+    *kind = has_max ? CLATTN_STATE_MAX_DENOMINATOR : has_lse ? CLATTN_STATE_LSE : CLATTN_STATE_NONE;
+    return CLATTN_OK;
+}
+
+static clattn_status choose_result_state(clattn_context *ctx, const clattn_result_operands *operands,
+                                         clattn_problem *problem)
+{
     problem->numerator = operands->numerator;
+    problem->state_kind = CLATTN_STATE_MAX_DENOMINATOR;
+    if (operands->require_state)
+        return CLATTN_OK; /* binding says what is missing */
+    CLATTN_TRY(clattn_operands_choose_state(ctx, &operands->lse, &operands->max, &operands->denominator,
+                                            &problem->state_kind));
+    CLATTN_REQUIRE(&ctx->error, !operands->numerator || problem->state_kind == CLATTN_STATE_MAX_DENOMINATOR,
+                   CLATTN_INVALID_ARGUMENT, "numerator is set, but max and denominator are absent");
     return CLATTN_OK;
 }
 
@@ -74,7 +82,7 @@ clattn_status clattn_operands_bind_results(clattn_context *ctx, const clattn_res
     bound[0] = (clattn_bound){out->name, buffers->out, &views[0]};
     *num_bound = 1;
 
-    CLATTN_TRY(choose_state(ctx, operands, problem));
+    CLATTN_TRY(choose_result_state(ctx, operands, problem));
     if (problem->state_kind == CLATTN_STATE_NONE)
         return CLATTN_OK;
     const bool is_lse = problem->state_kind == CLATTN_STATE_LSE;
@@ -93,10 +101,7 @@ clattn_status clattn_operands_bind_results(clattn_context *ctx, const clattn_res
 static clattn_status bind_query(clattn_context *ctx, const clattn_operand *operand, clattn_problem *problem,
                                 clattn_view *query)
 {
-    CLATTN_TRY(clattn_bind_tensor(ctx, operand->tensor, operand->name, 3, any_extents, query));
-    for (int i = 0; i < 3; ++i)
-        CLATTN_REQUIRE(&ctx->error, query->shape[i] <= INT32_MAX, CLATTN_SIZE_OVERFLOW,
-                       "%s: dimension %d is %lld, more than 2^31-1", operand->name, i, (long long)query->shape[i]);
+    CLATTN_TRY(clattn_bind_open_tensor(ctx, operand->tensor, operand->name, 3, query));
     problem->total_tokens = (int32_t)query->shape[0];
     problem->num_q_heads = (int32_t)query->shape[1];
     problem->q_dtype = query->dtype;
@@ -139,7 +144,7 @@ static clattn_status bind_sinks(clattn_context *ctx, const clattn_operands *oper
 {
     const clattn_operand *operand = &operands->softmax_aux;
     bool present = false;
-    CLATTN_TRY(clattn_operands_check_present(ctx, operand, &present));
+    CLATTN_TRY(check_present(ctx, operand, &present));
     if (!present)
         return CLATTN_OK;
     if (!operands->shared_sinks) {

@@ -61,7 +61,8 @@ clattn_status clattn_operands_bind_results(clattn_context *ctx, const clattn_res
 clattn_status clattn_operands_check_apart(clattn_context *ctx, const clattn_bound *results, size_t num_results,
                                           const clattn_bound *others, size_t num_others);
 
-/* Whether a tensor that may be absent is there; absent, nothing of it may be given. */
-clattn_status clattn_operands_check_present(clattn_context *ctx, const clattn_operand *operand, bool *present);
+/* Which state is given or asked for: lse, max and denominator, or none of them. */
+clattn_status clattn_operands_choose_state(clattn_context *ctx, const clattn_operand *lse, const clattn_operand *max,
+                                           const clattn_operand *denominator, clattn_state_kind *kind);
 
 #endif

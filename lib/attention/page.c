@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The front door clattn_page_attention(). */
-#include "attention/launch.h"
+#include "attention/call.h"
 #include "attention/operands.h"
-#include "attention/plan_call.h"
 
 #include <clattn/attention.h>
 
@@ -64,7 +63,5 @@ clattn_status clattn_page_attention(clattn_context *ctx, const clattn_page_atten
         .tuning = params->tuning,
     };
     CLATTN_TRY(check_promise(ctx, params, problem.total_tokens));
-    const clattn_plan *plan = NULL;
-    CLATTN_TRY(clattn_plan_for_call(ctx, &problem, params->plan, &batch, &plan));
-    return clattn_attention_launch(ctx, &problem, plan, &buffers, &sync);
+    return clattn_attention_call(ctx, &problem, &buffers, params->plan, &batch, &sync);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The front door clattn_ragged_decode_attention(). */
-#include "attention/launch.h"
+#include "attention/call.h"
 #include "attention/operands.h"
-#include "attention/plan_call.h"
 
 #include <clattn/attention.h>
 
@@ -59,7 +58,5 @@ clattn_status clattn_ragged_decode_attention(clattn_context *ctx, const ragged_d
         .batch_invariant = params->batch_invariant,
         .tuning = params->tuning,
     };
-    const clattn_plan *plan = NULL;
-    CLATTN_TRY(clattn_plan_for_call(ctx, &problem, params->plan, &batch, &plan));
-    return clattn_attention_launch(ctx, &problem, plan, &buffers, &sync);
+    return clattn_attention_call(ctx, &problem, &buffers, params->plan, &batch, &sync);
 }

@@ -12,6 +12,29 @@
 
 #include <cmocka.h>
 
+int errors_setup(void **state, const errors_operation *operation, const void *base,
+                 const clattn_plan_params *right_plan)
+{
+    void *device = NULL;
+    errors_problem *problem;
+
+    if (support_device_setup(&device) != 0)
+        return -1;
+    problem = errors_problem_create(device, operation, base);
+    problem->right_plan = right_plan;
+    *state = problem;
+    return 0;
+}
+
+int errors_teardown(void **state)
+{
+    errors_problem *problem = *state;
+    void *device = (void *)(uintptr_t)problem->device;
+
+    errors_problem_destroy(&problem);
+    return support_device_teardown(&device);
+}
+
 clattn_tensor *errors_tensor_of(const errors_problem *problem, void *params, int32_t tensor)
 {
     return (clattn_tensor *)(void *)((char *)params + problem->operation.tensors[tensor].field);

@@ -48,6 +48,11 @@ errors_problem *errors_problem_create(const support_device *device, const errors
                                       const void *base);
 void errors_problem_destroy(errors_problem **problem);
 
+/* The group fixture of a test of one operation: *state is its errors_problem. */
+int errors_setup(void **state, const errors_operation *operation, const void *base,
+                 const clattn_plan_params *right_plan);
+int errors_teardown(void **state);
+
 /* The tensor fields of params of this problem's operation. */
 clattn_tensor *errors_tensor_of(const errors_problem *problem, void *params, int32_t tensor);
 
@@ -72,6 +77,32 @@ void errors_expect_plan_refused(errors_problem *problem, const clattn_plan_param
 /* The call with a plan that was made from these parameters: refused, or accepted with the bits of the right call. */
 void errors_expect_plan_mismatch(errors_problem *problem, const clattn_plan_params *params, const char *words);
 void errors_expect_plan_same(errors_problem *problem, const clattn_plan_params *params);
+
+/*
+ * For tests that name their operation's params `errors_params`: `change` spoils or adapts a fresh copy of the right
+ * operands of `problem`, which it sees as `params`.
+ */
+#define WITH_CHANGE(change, use)                                                                                       \
+    do {                                                                                                               \
+        errors_params params = *(const errors_params *)problem->right;                                                 \
+        change;                                                                                                        \
+        use;                                                                                                           \
+    } while (0)
+#define REFUSE(status, words, change) WITH_CHANGE(change, errors_expect_refused(problem, &params, (status), (words)))
+#define ACCEPT(change) WITH_CHANGE(change, errors_expect_accepted(problem, &params))
+#define ACCEPT_SAME(change) WITH_CHANGE(change, errors_expect_same(problem, &params))
+
+/* The same for the parameters of a plan. */
+#define WITH_PLAN_CHANGE(change, use)                                                                                  \
+    do {                                                                                                               \
+        clattn_plan_params params = *problem->right_plan;                                                              \
+        change;                                                                                                        \
+        use;                                                                                                           \
+    } while (0)
+#define REFUSE_PLAN(status, words, change)                                                                             \
+    WITH_PLAN_CHANGE(change, errors_expect_plan_refused(problem, &params, (status), (words)))
+#define REFUSE_MISMATCH(words, change) WITH_PLAN_CHANGE(change, errors_expect_plan_mismatch(problem, &params, (words)))
+#define ACCEPT_PLAN(change) WITH_PLAN_CHANGE(change, errors_expect_plan_same(problem, &params))
 
 /* What every operation refuses. Each runs over all tensors of the problem, with a call at the limit. */
 void errors_check_missing_arguments(errors_problem *problem);

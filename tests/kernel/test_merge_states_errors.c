@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-typedef clattn_merge_states_params merge_params;
+typedef clattn_merge_states_params errors_params;
 
 enum { NUM_STATES = 3, NUM_TOKENS = 5, NUM_HEADS = 2, WIDTH = 24 };
 
@@ -23,35 +23,35 @@ static clattn_status call(clattn_context *ctx, const void *params, cl_uint num_w
 
 #define STATES_OUT                                                                                                     \
     {                                                                                                                  \
-        .name = "states_out", .field = offsetof(merge_params, states_out), .rank = 4,                                  \
+        .name = "states_out", .field = offsetof(errors_params, states_out), .rank = 4,                                 \
         .shape = {NUM_STATES, NUM_TOKENS, NUM_HEADS, WIDTH},                                                           \
     }
 #define STATES_PART(part)                                                                                              \
     {                                                                                                                  \
-        .name = #part, .field = offsetof(merge_params, part), .rank = 3, .shape = {NUM_STATES, NUM_TOKENS, NUM_HEADS}, \
-        .fixed = {true, true, true}, .float32_only = true,                                                             \
+        .name = #part, .field = offsetof(errors_params, part), .rank = 3,                                              \
+        .shape = {NUM_STATES, NUM_TOKENS, NUM_HEADS}, .fixed = {true, true, true}, .float32_only = true,               \
     }
 #define RESULT_OUT                                                                                                     \
     {                                                                                                                  \
-        .name = "out", .field = offsetof(merge_params, out), .rank = 3, .shape = {NUM_TOKENS, NUM_HEADS, WIDTH},       \
+        .name = "out", .field = offsetof(errors_params, out), .rank = 3, .shape = {NUM_TOKENS, NUM_HEADS, WIDTH},      \
         .fixed = {true, true, true}, .result = true,                                                                   \
     }
 #define RESULT_PART(part, may_be_absent)                                                                               \
     {                                                                                                                  \
-        .name = #part, .field = offsetof(merge_params, part), .rank = 2, .shape = {NUM_TOKENS, NUM_HEADS},             \
+        .name = #part, .field = offsetof(errors_params, part), .rank = 2, .shape = {NUM_TOKENS, NUM_HEADS},            \
         .fixed = {true, true}, .result = true, .optional = (may_be_absent), .float32_only = true,                      \
     }
 
 static const errors_operation merge_by_lse = {
     .call = call,
-    .params_bytes = sizeof(merge_params),
+    .params_bytes = sizeof(errors_params),
     .num_tensors = 4,
     .tensors = {STATES_OUT, STATES_PART(states_lse), RESULT_OUT, RESULT_PART(lse, true)},
 };
 
 static const errors_operation merge_by_max = {
     .call = call,
-    .params_bytes = sizeof(merge_params),
+    .params_bytes = sizeof(errors_params),
     .num_tensors = 6,
     .tensors = {STATES_OUT, STATES_PART(states_max), STATES_PART(states_denominator), RESULT_OUT,
                 RESULT_PART(max, false), RESULT_PART(denominator, false)},
@@ -66,7 +66,7 @@ typedef struct problems {
 
 static int setup(void **state)
 {
-    static const merge_params nothing;
+    static const errors_params nothing;
     problems *forms = calloc(1, sizeof(*forms));
 
     if (!forms || support_device_setup(&forms->device) != 0)
@@ -87,16 +87,6 @@ static int teardown(void **state)
     free(forms);
     return 0;
 }
-
-/* `change` spoils or adapts a fresh copy of the right operands of `problem`, which it sees as `params`. */
-#define WITH_CHANGE(change, use)                                                                                       \
-    do {                                                                                                               \
-        merge_params params = *(const merge_params *)problem->right;                                                   \
-        change;                                                                                                        \
-        use;                                                                                                           \
-    } while (0)
-#define REFUSE(status, words, change) WITH_CHANGE(change, errors_expect_refused(problem, &params, (status), (words)))
-#define ACCEPT(change) WITH_CHANGE(change, errors_expect_accepted(problem, &params))
 
 static void missing_arguments_are_refused(void **state)
 {
@@ -125,19 +115,19 @@ static void wrong_tensors_are_refused(void **state)
     check_tensors(forms->by_max);
 }
 
-static void set_num_heads(merge_params *params, int64_t num_heads)
+static void set_num_heads(errors_params *params, int64_t num_heads)
 {
     params->states_out.shape[2] = params->states_lse.shape[2] = num_heads;
     params->out.shape[1] = params->lse.shape[1] = num_heads;
 }
 
-static void set_num_tokens(merge_params *params, int64_t num_tokens)
+static void set_num_tokens(errors_params *params, int64_t num_tokens)
 {
     params->states_out.shape[1] = params->states_lse.shape[1] = num_tokens;
     params->out.shape[0] = params->lse.shape[0] = num_tokens;
 }
 
-static void set_num_states(merge_params *params, int64_t num_states)
+static void set_num_states(errors_params *params, int64_t num_states)
 {
     params->states_out.shape[0] = params->states_lse.shape[0] = num_states;
 }
@@ -174,8 +164,8 @@ static void unsupported_widths_are_refused(void **state)
 static void states_in_both_forms_or_in_neither_are_refused(void **state)
 {
     const problems *forms = *state;
-    const merge_params *by_lse = forms->by_lse->right;
-    const merge_params *by_max = forms->by_max->right;
+    const errors_params *by_lse = forms->by_lse->right;
+    const errors_params *by_max = forms->by_max->right;
     const clattn_tensor absent = {0};
     errors_problem *problem = forms->by_lse;
 
@@ -198,8 +188,8 @@ static void states_in_both_forms_or_in_neither_are_refused(void **state)
 static void contradictory_results_are_refused(void **state)
 {
     const problems *forms = *state;
-    const merge_params *by_lse = forms->by_lse->right;
-    const merge_params *by_max = forms->by_max->right;
+    const errors_params *by_lse = forms->by_lse->right;
+    const errors_params *by_max = forms->by_max->right;
     const clattn_tensor absent = {0};
     errors_problem *problem = forms->by_lse;
 
@@ -223,8 +213,8 @@ static void mask_values_out_of_range_are_refused(void **state)
 {
     const problems *forms = *state;
 
-    errors_check_mask_value(forms->by_lse, offsetof(merge_params, mask_value));
-    errors_check_mask_value(forms->by_max, offsetof(merge_params, mask_value));
+    errors_check_mask_value(forms->by_lse, offsetof(errors_params, mask_value));
+    errors_check_mask_value(forms->by_max, offsetof(errors_params, mask_value));
 }
 
 int main(int argc, char **argv)

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-typedef clattn_page_attention_params page_params;
+typedef clattn_page_attention_params errors_params;
 
 enum { NUM_SEQS = 3, NUM_Q_HEADS = 4, NUM_KV_HEADS = 2, HEAD_DIM = 16, HEAD_DIM_V = 24, PAGE_SIZE = 4, NUM_PAGES = 9 };
 enum { PAGES_PER_SEQ = 4, LONGEST = 12 };
@@ -20,7 +20,7 @@ enum { PAGES_PER_SEQ = 4, LONGEST = 12 };
 static const int32_t context_lens[NUM_SEQS] = {9, 0, LONGEST};
 static const int32_t block_tables[NUM_SEQS * PAGES_PER_SEQ] = {4, 0, 8, -1, INT32_MIN, -1, 77, 9, 5, 2, 7, INT32_MAX};
 
-static const page_params right_params = {
+static const errors_params right_params = {
     .kv_layout = CLATTN_KV_HND,
     .max_context_len = LONGEST,
     .context_lens = context_lens,
@@ -51,7 +51,7 @@ static clattn_status call(clattn_context *ctx, const void *params, cl_uint num_w
 
 static void set_plan(void *params, const clattn_plan *plan)
 {
-    page_params *page = params;
+    errors_params *page = params;
 
     page->plan = plan;
     page->context_lens = NULL;
@@ -63,33 +63,33 @@ enum { QUERY, KEY_CACHE, VALUE_CACHE, OUT, LSE, SOFTMAX_AUX, NUM_TENSORS };
 
 static const errors_operation page_attention = {
     .call = call,
-    .params_bytes = sizeof(page_params),
+    .params_bytes = sizeof(errors_params),
     .set_plan = set_plan,
     .num_tensors = NUM_TENSORS,
     .tensors =
         {
             [QUERY] = {.name = "query",
-                       .field = offsetof(page_params, query),
+                       .field = offsetof(errors_params, query),
                        .rank = 3,
                        .shape = {NUM_SEQS, NUM_Q_HEADS, HEAD_DIM},
                        .fixed = {false, false, true}},
             [KEY_CACHE] = {.name = "key_cache",
-                           .field = offsetof(page_params, key_cache),
+                           .field = offsetof(errors_params, key_cache),
                            .rank = 4,
                            .shape = {NUM_PAGES, NUM_KV_HEADS, PAGE_SIZE, HEAD_DIM}},
             [VALUE_CACHE] = {.name = "value_cache",
-                             .field = offsetof(page_params, value_cache),
+                             .field = offsetof(errors_params, value_cache),
                              .rank = 4,
                              .shape = {NUM_PAGES, NUM_KV_HEADS, PAGE_SIZE, HEAD_DIM_V},
                              .fixed = {true, true, true}},
             [OUT] = {.name = "out",
-                     .field = offsetof(page_params, out),
+                     .field = offsetof(errors_params, out),
                      .rank = 3,
                      .shape = {NUM_SEQS, NUM_Q_HEADS, HEAD_DIM_V},
                      .fixed = {true, true, true},
                      .result = true},
             [LSE] = {.name = "lse",
-                     .field = offsetof(page_params, lse),
+                     .field = offsetof(errors_params, lse),
                      .rank = 2,
                      .shape = {NUM_SEQS, NUM_Q_HEADS},
                      .fixed = {true, true},
@@ -97,7 +97,7 @@ static const errors_operation page_attention = {
                      .optional = true,
                      .float32_only = true},
             [SOFTMAX_AUX] = {.name = "softmax_aux",
-                             .field = offsetof(page_params, softmax_aux),
+                             .field = offsetof(errors_params, softmax_aux),
                              .rank = 1,
                              .shape = {NUM_Q_HEADS},
                              .fixed = {true},
@@ -108,48 +108,8 @@ static const errors_operation page_attention = {
 
 static int setup(void **state)
 {
-    void *device = NULL;
-    errors_problem *problem;
-
-    if (support_device_setup(&device) != 0)
-        return -1;
-    problem = errors_problem_create(device, &page_attention, &right_params);
-    problem->right_plan = &right_plan_params;
-    *state = problem;
-    return 0;
+    return errors_setup(state, &page_attention, &right_params, &right_plan_params);
 }
-
-static int teardown(void **state)
-{
-    errors_problem *problem = *state;
-    void *device = (void *)(uintptr_t)problem->device;
-
-    errors_problem_destroy(&problem);
-    return support_device_teardown(&device);
-}
-
-/* `change` spoils or adapts a fresh copy of the right operands, which it sees as `params`. */
-#define WITH_CHANGE(change, use)                                                                                       \
-    do {                                                                                                               \
-        page_params params = *(const page_params *)problem->right;                                                     \
-        change;                                                                                                        \
-        use;                                                                                                           \
-    } while (0)
-#define REFUSE(status, words, change) WITH_CHANGE(change, errors_expect_refused(problem, &params, (status), (words)))
-#define ACCEPT(change) WITH_CHANGE(change, errors_expect_accepted(problem, &params))
-#define ACCEPT_SAME(change) WITH_CHANGE(change, errors_expect_same(problem, &params))
-
-/* The same for the parameters of a plan. */
-#define WITH_PLAN_CHANGE(change, use)                                                                                  \
-    do {                                                                                                               \
-        clattn_plan_params params = right_plan_params;                                                                 \
-        change;                                                                                                        \
-        use;                                                                                                           \
-    } while (0)
-#define REFUSE_PLAN(status, words, change)                                                                             \
-    WITH_PLAN_CHANGE(change, errors_expect_plan_refused(problem, &params, (status), (words)))
-#define REFUSE_MISMATCH(words, change) WITH_PLAN_CHANGE(change, errors_expect_plan_mismatch(problem, &params, (words)))
-#define ACCEPT_PLAN(change) WITH_PLAN_CHANGE(change, errors_expect_plan_same(problem, &params))
 
 static void missing_arguments_are_refused(void **state)
 {
@@ -173,7 +133,7 @@ static void wrong_tensors_are_refused(void **state)
     errors_check_wait_lists(problem);
 }
 
-static void set_num_q_heads(page_params *params, int64_t num_q_heads)
+static void set_num_q_heads(errors_params *params, int64_t num_q_heads)
 {
     params->query.shape[1] = params->out.shape[1] = params->lse.shape[1] = params->softmax_aux.shape[0] = num_q_heads;
 }
@@ -276,12 +236,12 @@ static void options_out_of_range_are_refused(void **state)
 {
     errors_problem *problem = *state;
 
-    errors_check_mask_value(problem, offsetof(page_params, mask_value));
-    errors_check_softmax_scale(problem, offsetof(page_params, softmax_scale), 0.25f);
-    errors_check_soft_cap(problem, offsetof(page_params, logits_soft_cap));
-    errors_check_compute_dtype(problem, offsetof(page_params, compute_dtype));
-    errors_check_splits(problem, offsetof(page_params, num_splits), offsetof(page_params, batch_invariant));
-    errors_check_tuning(problem, offsetof(page_params, tuning));
+    errors_check_mask_value(problem, offsetof(errors_params, mask_value));
+    errors_check_softmax_scale(problem, offsetof(errors_params, softmax_scale), 0.25f);
+    errors_check_soft_cap(problem, offsetof(errors_params, logits_soft_cap));
+    errors_check_compute_dtype(problem, offsetof(errors_params, compute_dtype));
+    errors_check_splits(problem, offsetof(errors_params, num_splits), offsetof(errors_params, batch_invariant));
+    errors_check_tuning(problem, offsetof(errors_params, tuning));
     REFUSE(CLATTN_INVALID_ARGUMENT, "sliding_window,-1", params.sliding_window = -1);
     ACCEPT_SAME(params.sliding_window = LONGEST);
     ACCEPT(params.sliding_window = 1);
@@ -358,7 +318,7 @@ static void ragged_page_attention_takes_the_plan_of_its_batch_only(void **state)
 {
     errors_problem *problem = *state;
     clattn_context *ctx = problem->device->ctx;
-    const page_params *right = problem->right;
+    const errors_params *right = problem->right;
     clattn_plan_params plan_params = right_plan_params;
     clattn_plan *paged = NULL;
     clattn_plan *dense = NULL;
@@ -409,5 +369,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("page_errors", tests, setup, teardown);
+    return cmocka_run_group_tests_name("page_errors", tests, setup, errors_teardown);
 }

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-typedef clattn_ragged_decode_attention_params decode_params;
+typedef clattn_ragged_decode_attention_params errors_params;
 
 enum { BATCH = 3, SEQ_LEN = 13, NUM_Q_HEADS = 4, NUM_KV_HEADS = 2, HEAD_DIM = 16, HEAD_DIM_V = 24, NUM_SINKS = 3 };
 
@@ -19,7 +19,7 @@ enum { BATCH = 3, SEQ_LEN = 13, NUM_Q_HEADS = 4, NUM_KV_HEADS = 2, HEAD_DIM = 16
 static const int32_t sequence_start[BATCH] = {2, 7, -5};
 static const int32_t sequence_end[BATCH] = {11, 7, SEQ_LEN + 4};
 
-static const decode_params right_params = {.sequence_start = sequence_start, .sequence_end = sequence_end};
+static const errors_params right_params = {.sequence_start = sequence_start, .sequence_end = sequence_end};
 
 static const clattn_plan_params right_plan_params = {
     .num_seqs = BATCH,
@@ -44,7 +44,7 @@ static clattn_status call(clattn_context *ctx, const void *params, cl_uint num_w
 
 static void set_plan(void *params, const clattn_plan *plan)
 {
-    decode_params *decode = params;
+    errors_params *decode = params;
 
     decode->plan = plan;
     decode->sequence_start = NULL;
@@ -55,34 +55,34 @@ enum { QUERY, KEY, VALUE, OUT, LSE, SOFTMAX_AUX, NUM_TENSORS };
 
 static const errors_operation ragged_decode_attention = {
     .call = call,
-    .params_bytes = sizeof(decode_params),
+    .params_bytes = sizeof(errors_params),
     .set_plan = set_plan,
     .num_tensors = NUM_TENSORS,
     .tensors =
         {
             [QUERY] = {.name = "query",
-                       .field = offsetof(decode_params, query),
+                       .field = offsetof(errors_params, query),
                        .rank = 3,
                        .shape = {BATCH, NUM_Q_HEADS, HEAD_DIM},
                        .fixed = {false, false, true}},
             [KEY] = {.name = "key",
-                     .field = offsetof(decode_params, key),
+                     .field = offsetof(errors_params, key),
                      .rank = 4,
                      .shape = {BATCH, SEQ_LEN, NUM_KV_HEADS, HEAD_DIM},
                      .fixed = {true}},
             [VALUE] = {.name = "value",
-                       .field = offsetof(decode_params, value),
+                       .field = offsetof(errors_params, value),
                        .rank = 4,
                        .shape = {BATCH, SEQ_LEN, NUM_KV_HEADS, HEAD_DIM_V},
                        .fixed = {true, true, true}},
             [OUT] = {.name = "out",
-                     .field = offsetof(decode_params, out),
+                     .field = offsetof(errors_params, out),
                      .rank = 3,
                      .shape = {BATCH, NUM_Q_HEADS, HEAD_DIM_V},
                      .fixed = {true, true, true},
                      .result = true},
             [LSE] = {.name = "lse",
-                     .field = offsetof(decode_params, lse),
+                     .field = offsetof(errors_params, lse),
                      .rank = 2,
                      .shape = {BATCH, NUM_Q_HEADS},
                      .fixed = {true, true},
@@ -90,7 +90,7 @@ static const errors_operation ragged_decode_attention = {
                      .optional = true,
                      .float32_only = true},
             [SOFTMAX_AUX] = {.name = "softmax_aux",
-                             .field = offsetof(decode_params, softmax_aux),
+                             .field = offsetof(errors_params, softmax_aux),
                              .rank = 2,
                              .shape = {NUM_KV_HEADS, NUM_SINKS},
                              .fixed = {true},
@@ -102,48 +102,8 @@ static const errors_operation ragged_decode_attention = {
 
 static int setup(void **state)
 {
-    void *device = NULL;
-    errors_problem *problem;
-
-    if (support_device_setup(&device) != 0)
-        return -1;
-    problem = errors_problem_create(device, &ragged_decode_attention, &right_params);
-    problem->right_plan = &right_plan_params;
-    *state = problem;
-    return 0;
+    return errors_setup(state, &ragged_decode_attention, &right_params, &right_plan_params);
 }
-
-static int teardown(void **state)
-{
-    errors_problem *problem = *state;
-    void *device = (void *)(uintptr_t)problem->device;
-
-    errors_problem_destroy(&problem);
-    return support_device_teardown(&device);
-}
-
-/* `change` spoils or adapts a fresh copy of the right operands, which it sees as `params`. */
-#define WITH_CHANGE(change, use)                                                                                       \
-    do {                                                                                                               \
-        decode_params params = *(const decode_params *)problem->right;                                                 \
-        change;                                                                                                        \
-        use;                                                                                                           \
-    } while (0)
-#define REFUSE(status, words, change) WITH_CHANGE(change, errors_expect_refused(problem, &params, (status), (words)))
-#define ACCEPT(change) WITH_CHANGE(change, errors_expect_accepted(problem, &params))
-#define ACCEPT_SAME(change) WITH_CHANGE(change, errors_expect_same(problem, &params))
-
-/* The same for the parameters of a plan. */
-#define WITH_PLAN_CHANGE(change, use)                                                                                  \
-    do {                                                                                                               \
-        clattn_plan_params params = right_plan_params;                                                                 \
-        change;                                                                                                        \
-        use;                                                                                                           \
-    } while (0)
-#define REFUSE_PLAN(status, words, change)                                                                             \
-    WITH_PLAN_CHANGE(change, errors_expect_plan_refused(problem, &params, (status), (words)))
-#define REFUSE_MISMATCH(words, change) WITH_PLAN_CHANGE(change, errors_expect_plan_mismatch(problem, &params, (words)))
-#define ACCEPT_PLAN(change) WITH_PLAN_CHANGE(change, errors_expect_plan_same(problem, &params))
 
 static void missing_arguments_are_refused(void **state)
 {
@@ -180,12 +140,12 @@ static void wrong_sinks_are_refused(void **state)
     ACCEPT(params.softmax_aux.shape[1] = 1);
 }
 
-static void set_num_q_heads(decode_params *params, int64_t num_q_heads)
+static void set_num_q_heads(errors_params *params, int64_t num_q_heads)
 {
     params->query.shape[1] = params->out.shape[1] = params->lse.shape[1] = num_q_heads;
 }
 
-static void set_batch(decode_params *params, int64_t batch)
+static void set_batch(errors_params *params, int64_t batch)
 {
     params->query.shape[0] = params->out.shape[0] = params->lse.shape[0] = batch;
     params->key.shape[0] = params->value.shape[0] = batch;
@@ -243,12 +203,12 @@ static void options_out_of_range_are_refused(void **state)
 {
     errors_problem *problem = *state;
 
-    errors_check_mask_value(problem, offsetof(decode_params, mask_value));
-    errors_check_softmax_scale(problem, offsetof(decode_params, softmax_scale), 0.25f);
-    errors_check_soft_cap(problem, offsetof(decode_params, logits_soft_cap));
-    errors_check_compute_dtype(problem, offsetof(decode_params, compute_dtype));
-    errors_check_splits(problem, offsetof(decode_params, num_splits), offsetof(decode_params, batch_invariant));
-    errors_check_tuning(problem, offsetof(decode_params, tuning));
+    errors_check_mask_value(problem, offsetof(errors_params, mask_value));
+    errors_check_softmax_scale(problem, offsetof(errors_params, softmax_scale), 0.25f);
+    errors_check_soft_cap(problem, offsetof(errors_params, logits_soft_cap));
+    errors_check_compute_dtype(problem, offsetof(errors_params, compute_dtype));
+    errors_check_splits(problem, offsetof(errors_params, num_splits), offsetof(errors_params, batch_invariant));
+    errors_check_tuning(problem, offsetof(errors_params, tuning));
 }
 
 static void a_plan_for_another_problem_is_refused(void **state)
@@ -366,5 +326,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("ragged_decode_errors", tests, setup, teardown);
+    return cmocka_run_group_tests_name("ragged_decode_errors", tests, setup, errors_teardown);
 }

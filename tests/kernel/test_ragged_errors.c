@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-typedef clattn_ragged_attention_params ragged_params;
+typedef clattn_ragged_attention_params errors_params;
 
 enum { BATCH = 3, SEQ_LEN = 13, NUM_Q_HEADS = 4, NUM_KV_HEADS = 2, HEAD_DIM = 16, HEAD_DIM_V = 24 };
 
@@ -19,7 +19,7 @@ enum { BATCH = 3, SEQ_LEN = 13, NUM_Q_HEADS = 4, NUM_KV_HEADS = 2, HEAD_DIM = 16
 static const int32_t starts[BATCH] = {2, 7, -5};
 static const int32_t lengths[BATCH] = {11, 7, SEQ_LEN + 4};
 
-static const ragged_params right_params = {.starts = starts, .lengths = lengths};
+static const errors_params right_params = {.starts = starts, .lengths = lengths};
 
 static const clattn_plan_params right_plan_params = {
     .num_seqs = BATCH,
@@ -44,7 +44,7 @@ static clattn_status call(clattn_context *ctx, const void *params, cl_uint num_w
 
 static void set_plan(void *params, const clattn_plan *plan)
 {
-    ragged_params *ragged = params;
+    errors_params *ragged = params;
 
     ragged->plan = plan;
     ragged->starts = NULL;
@@ -55,42 +55,42 @@ enum { QUERY, KEY, VALUE, OUT, MAX, DENOMINATOR, NUM_TENSORS };
 
 static const errors_operation ragged_attention = {
     .call = call,
-    .params_bytes = sizeof(ragged_params),
+    .params_bytes = sizeof(errors_params),
     .set_plan = set_plan,
     .num_tensors = NUM_TENSORS,
     .tensors =
         {
             [QUERY] = {.name = "query",
-                       .field = offsetof(ragged_params, query),
+                       .field = offsetof(errors_params, query),
                        .rank = 3,
                        .shape = {BATCH, NUM_Q_HEADS, HEAD_DIM},
                        .fixed = {false, false, true}},
             [KEY] = {.name = "key",
-                     .field = offsetof(ragged_params, key),
+                     .field = offsetof(errors_params, key),
                      .rank = 4,
                      .shape = {BATCH, SEQ_LEN, NUM_KV_HEADS, HEAD_DIM},
                      .fixed = {true}},
             [VALUE] = {.name = "value",
-                       .field = offsetof(ragged_params, value),
+                       .field = offsetof(errors_params, value),
                        .rank = 4,
                        .shape = {BATCH, SEQ_LEN, NUM_KV_HEADS, HEAD_DIM_V},
                        .fixed = {true, true, true}},
             [OUT] = {.name = "out",
-                     .field = offsetof(ragged_params, out),
+                     .field = offsetof(errors_params, out),
                      .rank = 3,
                      .shape = {BATCH, NUM_Q_HEADS, HEAD_DIM_V},
                      .fixed = {true, true, true},
                      .result = true,
                      .float32_only = true},
             [MAX] = {.name = "max",
-                     .field = offsetof(ragged_params, max),
+                     .field = offsetof(errors_params, max),
                      .rank = 2,
                      .shape = {BATCH, NUM_Q_HEADS},
                      .fixed = {true, true},
                      .result = true,
                      .float32_only = true},
             [DENOMINATOR] = {.name = "denominator",
-                             .field = offsetof(ragged_params, denominator),
+                             .field = offsetof(errors_params, denominator),
                              .rank = 2,
                              .shape = {BATCH, NUM_Q_HEADS},
                              .fixed = {true, true},
@@ -101,44 +101,8 @@ static const errors_operation ragged_attention = {
 
 static int setup(void **state)
 {
-    void *device = NULL;
-    errors_problem *problem;
-
-    if (support_device_setup(&device) != 0)
-        return -1;
-    problem = errors_problem_create(device, &ragged_attention, &right_params);
-    problem->right_plan = &right_plan_params;
-    *state = problem;
-    return 0;
+    return errors_setup(state, &ragged_attention, &right_params, &right_plan_params);
 }
-
-static int teardown(void **state)
-{
-    errors_problem *problem = *state;
-    void *device = (void *)(uintptr_t)problem->device;
-
-    errors_problem_destroy(&problem);
-    return support_device_teardown(&device);
-}
-
-/* `change` spoils or adapts a fresh copy of the right operands, which it sees as `params`. */
-#define WITH_CHANGE(change, use)                                                                                       \
-    do {                                                                                                               \
-        ragged_params params = *(const ragged_params *)problem->right;                                                 \
-        change;                                                                                                        \
-        use;                                                                                                           \
-    } while (0)
-#define REFUSE(status, words, change) WITH_CHANGE(change, errors_expect_refused(problem, &params, (status), (words)))
-#define ACCEPT(change) WITH_CHANGE(change, errors_expect_accepted(problem, &params))
-#define ACCEPT_SAME(change) WITH_CHANGE(change, errors_expect_same(problem, &params))
-
-/* A call with a plan for another problem. */
-#define REFUSE_MISMATCH(words, change)                                                                                 \
-    do {                                                                                                               \
-        clattn_plan_params params = right_plan_params;                                                                 \
-        change;                                                                                                        \
-        errors_expect_plan_mismatch(problem, &params, (words));                                                        \
-    } while (0)
 
 static void missing_arguments_are_refused(void **state)
 {
@@ -162,13 +126,13 @@ static void wrong_tensors_are_refused(void **state)
     errors_check_wait_lists(problem);
 }
 
-static void set_num_q_heads(ragged_params *params, int64_t num_q_heads)
+static void set_num_q_heads(errors_params *params, int64_t num_q_heads)
 {
     params->query.shape[1] = params->out.shape[1] = num_q_heads;
     params->max.shape[1] = params->denominator.shape[1] = num_q_heads;
 }
 
-static void set_batch(ragged_params *params, int64_t batch)
+static void set_batch(errors_params *params, int64_t batch)
 {
     params->query.shape[0] = params->key.shape[0] = params->value.shape[0] = batch;
     params->out.shape[0] = params->max.shape[0] = params->denominator.shape[0] = batch;
@@ -211,11 +175,11 @@ static void options_out_of_range_are_refused(void **state)
 {
     errors_problem *problem = *state;
 
-    errors_check_mask_value(problem, offsetof(ragged_params, mask_value));
-    errors_check_softmax_scale(problem, offsetof(ragged_params, softmax_scale), 1.0f);
-    errors_check_compute_dtype(problem, offsetof(ragged_params, compute_dtype));
-    errors_check_splits(problem, offsetof(ragged_params, num_splits), offsetof(ragged_params, batch_invariant));
-    errors_check_tuning(problem, offsetof(ragged_params, tuning));
+    errors_check_mask_value(problem, offsetof(errors_params, mask_value));
+    errors_check_softmax_scale(problem, offsetof(errors_params, softmax_scale), 1.0f);
+    errors_check_compute_dtype(problem, offsetof(errors_params, compute_dtype));
+    errors_check_splits(problem, offsetof(errors_params, num_splits), offsetof(errors_params, batch_invariant));
+    errors_check_tuning(problem, offsetof(errors_params, tuning));
     ACCEPT(params.numerator = true);
 }
 
@@ -282,5 +246,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("ragged_errors", tests, setup, teardown);
+    return cmocka_run_group_tests_name("ragged_errors", tests, setup, errors_teardown);
 }

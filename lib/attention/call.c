@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the plan of a call; see plan_call.h. */
-#include "attention/plan_call.h"
+/* Finds the plan of a call and launches it; see call.h. */
+#include "attention/call.h"
+
+#include "attention/launch.h"
 
 static clattn_status require_equal(clattn_context *ctx, const char *name, int64_t planned, int64_t given)
 {
@@ -38,13 +40,9 @@ static clattn_status check_plan(clattn_context *ctx, const clattn_problem *probl
     return CLATTN_OK;
 }
 
-clattn_status clattn_plan_for_call(clattn_context *ctx, const clattn_problem *problem, const clattn_plan *given,
-                                   const clattn_plan_params *batch, const clattn_plan **plan)
+/* Makes or updates the context's own plan. */
+static clattn_status plan_call(clattn_context *ctx, const clattn_problem *problem, const clattn_plan_params *batch)
 {
-    if (given != NULL) {
-        *plan = given;
-        return check_plan(ctx, problem, given, batch);
-    }
     clattn_plan_params params = *batch;
     if (problem->one_query)
         params.num_seqs = problem->total_tokens;
@@ -60,9 +58,17 @@ clattn_status clattn_plan_for_call(clattn_context *ctx, const clattn_problem *pr
     params.sliding_window = clattn_problem_sliding_window(problem);
     ctx->destroy_call_plan = clattn_plan_destroy;
     if (ctx->call_plan == NULL)
-        CLATTN_TRY(clattn_plan_create(ctx, &params, &ctx->call_plan));
+        return clattn_plan_create(ctx, &params, &ctx->call_plan);
+    return clattn_plan_update(ctx->call_plan, &params);
+}
+
+clattn_status clattn_attention_call(clattn_context *ctx, const clattn_problem *problem,
+                                    const clattn_attention_buffers *buffers, const clattn_plan *given,
+                                    const clattn_plan_params *batch, const clattn_sync *sync)
+{
+    if (given != NULL)
+        CLATTN_TRY(check_plan(ctx, problem, given, batch));
     else
-        CLATTN_TRY(clattn_plan_update(ctx->call_plan, &params));
-    *plan = ctx->call_plan;
-    return CLATTN_OK;
+        CLATTN_TRY(plan_call(ctx, problem, batch));
+    return clattn_attention_launch(ctx, problem, given != NULL ? given : ctx->call_plan, buffers, sync);
 }
