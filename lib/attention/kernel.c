@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Defines, arguments and enqueueing of the attention kernels; see kernel.h. */
+/* Arguments and enqueueing of the attention kernels; see kernel.h. */
 #include "attention/kernel.h"
 
 _Static_assert(sizeof(clattn_kernel_args) == 23 * 8 + 12 * 4, "the kernels' struct has no padding");
@@ -42,15 +42,6 @@ clattn_kernel_args clattn_kernel_args_of(const clattn_problem *problem)
         .soft_cap = cap,
         .mask_value = problem->mask_value,
     };
-}
-
-void clattn_kernel_define_results(clattn_variant *variant, const clattn_problem *problem)
-{
-    clattn_variant_define(variant, "HEAD_DIM_V", problem->head_dim_v);
-    clattn_variant_define(variant, "OUT_DTYPE", (int32_t)problem->out_dtype);
-    clattn_variant_define(variant, "SINKS", problem->sinks.num_per_row > 0);
-    clattn_variant_define(variant, "STATE", (int32_t)problem->state_kind);
-    clattn_variant_define(variant, "NUMERATOR", problem->numerator);
 }
 
 clattn_status clattn_kernel_enqueue(clattn_context *ctx, const clattn_kernel_launch *launch,

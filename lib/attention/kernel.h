@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every attention kernel shares on the host: its defines, its argument struct and how it is enqueued. */
+/* What every attention kernel shares on the host: its argument struct and how it is enqueued. */
 #ifndef CLATTN_ATTENTION_KERNEL_H
 #define CLATTN_ATTENTION_KERNEL_H
 
@@ -36,9 +36,6 @@ typedef struct clattn_kernel_args {
 } clattn_kernel_args;
 
 clattn_kernel_args clattn_kernel_args_of(const clattn_problem *problem);
-
-/* The defines that say how a row is finished: HEAD_DIM_V, OUT_DTYPE, SINKS, STATE, NUMERATOR. */
-void clattn_kernel_define_results(clattn_variant *variant, const clattn_problem *problem);
 
 /* One kernel to enqueue. */
 typedef struct clattn_kernel_launch {

@@ -1,34 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Variants, arguments and order of a plan's kernels; see launch.h. */
+/* Arguments and order of a plan's kernels; see launch.h. */
 #include "attention/launch.h"
 
 #include "attention/merge.h"
-
-static clattn_variant phase_variant(const clattn_problem *problem, const clattn_row *row, clattn_phase phase)
-{
-    static const clattn_program_id programs[CLATTN_NUM_FAMILIES][CLATTN_NUM_PHASES] = {
-        [CLATTN_FAMILY_VECTOR] = {CLATTN_PROGRAM_VECTOR_DECODE, CLATTN_PROGRAM_VECTOR_PREFILL},
-        [CLATTN_FAMILY_SIMT] = {CLATTN_PROGRAM_SIMT_DECODE, CLATTN_PROGRAM_SIMT_PREFILL},
-    };
-    const clattn_tile *tile = &row->tiles[phase];
-    clattn_variant variant = {.program = programs[row->family][phase]};
-    clattn_kernel_define_results(&variant, problem);
-    clattn_variant_define(&variant, "HEAD_DIM", problem->head_dim);
-    clattn_variant_define(&variant, "Q_DTYPE", (int32_t)problem->q_dtype);
-    clattn_variant_define(&variant, "K_DTYPE", (int32_t)problem->k_dtype);
-    clattn_variant_define(&variant, "V_DTYPE", (int32_t)problem->v_dtype);
-    clattn_variant_define(&variant, "SOFT_CAP", problem->logits_soft_cap > 0.0f);
-    clattn_variant_define(&variant, "BLOCK_Q", tile->block_q);
-    clattn_variant_define(&variant, "BLOCK_KV", tile->block_kv);
-    if (row->family == CLATTN_FAMILY_VECTOR) {
-        clattn_variant_define(&variant, "LANES", tile->lanes);
-        if (phase == CLATTN_PHASE_DECODE)
-            clattn_variant_define(&variant, "HEADS", tile->heads);
-    } else {
-        clattn_variant_define(&variant, "WORK_GROUP_SIZE", tile->work_group_size);
-    }
-    return variant;
-}
+#include "attention/variant.h"
 
 /* The kernels of a plan that have something to do, in their order: at most one per phase and the merge behind them. */
 typedef struct launch_list {
@@ -66,7 +41,7 @@ static clattn_status build(clattn_context *ctx, const clattn_problem *problem, c
             continue;
         clattn_kernel_launch *next = &list->launches[list->num_phases];
         list->phases[list->num_phases++] = (clattn_phase)phase;
-        const clattn_variant variant = phase_variant(problem, &plan->row, (clattn_phase)phase);
+        const clattn_variant variant = clattn_variant_of_phase(problem, &plan->row, (clattn_phase)phase);
         CLATTN_TRY(clattn_program_store_kernel(ctx->programs, &variant, &next->kernel, &ctx->error));
         next->num_groups = (size_t)clattn_plan_num_groups(plan, (clattn_phase)phase);
         next->work_group_size = (size_t)plan->row.tiles[phase].work_group_size;

@@ -1,31 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Variant, grid and arguments of the merge kernel; see merge.h. */
+/* Grid and arguments of the merge kernel; see merge.h. */
 #include "attention/merge.h"
 
+#include "attention/variant.h"
 #include "runtime/size.h"
+#include "tuning/rows.h"
 
-#define WORK_GROUP_SIZE 64
 #define ROWS_PER_ITEM 16 /* on a CPU, where a work-group costs more than a row */
 
 _Static_assert(sizeof(clattn_merge_args) == 12 * 8 + 4 * 4, "the kernel's struct has no padding");
 
-static size_t work_group_size_of(const clattn_context *ctx, clattn_family family)
-{
-    if (family == CLATTN_FAMILY_VECTOR)
-        return 1;
-    return ctx->facts.max_work_group_size < WORK_GROUP_SIZE ? ctx->facts.max_work_group_size : WORK_GROUP_SIZE;
-}
-
 clattn_status clattn_merge_build(clattn_context *ctx, const clattn_problem *problem, clattn_family family,
                                  clattn_states *states, clattn_kernel_launch *launch)
 {
-    launch->work_group_size = work_group_size_of(ctx, family);
-    clattn_variant variant = {.program = CLATTN_PROGRAM_MERGE};
-    clattn_kernel_define_results(&variant, problem);
-    clattn_variant_define(&variant, "STATES_DTYPE", (int32_t)states->dtype);
-    clattn_variant_define(&variant, "STATES_LSE", states->by_lse);
-    clattn_variant_define(&variant, "PLANNED", states->plan != NULL);
-    clattn_variant_define(&variant, "WORK_GROUP_SIZE", (int32_t)launch->work_group_size);
+    const uint32_t work_group_size = clattn_row_wise_work_group_size(&ctx->facts, family);
+    const clattn_merge_kind kind = {states->dtype, states->by_lse, states->plan != NULL};
+    const clattn_variant variant = clattn_variant_of_merge(problem, &kind, work_group_size);
+    launch->work_group_size = work_group_size;
     CLATTN_TRY(clattn_program_store_kernel(ctx->programs, &variant, &launch->kernel, &ctx->error));
 
     int64_t num_items = states->num_items;

@@ -7,12 +7,11 @@
 #include "kv_cache/cache.h"
 #include "kv_cache/slots.h"
 #include "runtime/size.h"
+#include "tuning/rows.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define GPU_WORK_GROUP_SIZE 64u
 
 /* Where the kernel finds the slots: int64 elements of a device buffer. */
 typedef struct slot_view {
@@ -123,21 +122,15 @@ static clattn_status bind_rows(clattn_kv_cache *cache, const clattn_kv_append_pa
     return bind_plan_slots(cache, params->plan, rows->total_tokens, &rows->slots);
 }
 
-static uint32_t work_group_size(const clattn_context *ctx)
-{
-    if (ctx->family == CLATTN_FAMILY_VECTOR)
-        return 1;
-    return ctx->facts.max_work_group_size < GPU_WORK_GROUP_SIZE ? ctx->facts.max_work_group_size : GPU_WORK_GROUP_SIZE;
-}
-
-static clattn_status find_kernel(const clattn_kv_cache *cache, const append_rows *rows, cl_kernel *kernel)
+clattn_variant clattn_append_variant(clattn_dtype keys, clattn_dtype values, clattn_dtype cache,
+                                     uint32_t work_group_size)
 {
     clattn_variant variant = {.program = CLATTN_PROGRAM_APPEND};
-    clattn_variant_define(&variant, "SRC_K_DTYPE", (int32_t)rows->keys.dtype);
-    clattn_variant_define(&variant, "SRC_V_DTYPE", (int32_t)rows->values.dtype);
-    clattn_variant_define(&variant, "DST_DTYPE", (int32_t)cache->params.dtype);
-    clattn_variant_define(&variant, "WORK_GROUP_SIZE", (int32_t)work_group_size(cache->ctx));
-    return clattn_program_store_kernel(cache->ctx->programs, &variant, kernel, &cache->ctx->error);
+    clattn_variant_define(&variant, "SRC_K_DTYPE", (int32_t)keys);
+    clattn_variant_define(&variant, "SRC_V_DTYPE", (int32_t)values);
+    clattn_variant_define(&variant, "DST_DTYPE", (int32_t)cache);
+    clattn_variant_define(&variant, "WORK_GROUP_SIZE", (int32_t)work_group_size);
+    return variant;
 }
 
 /* In the kernel's order: buffers, then numbers, which are all 64 bits wide. */
@@ -183,12 +176,12 @@ static cl_int set_arguments(cl_kernel kernel, const clattn_kv_cache *cache, cons
 
 /* A CPU copies all heads of a token in one work-item; elsewhere a work-group takes one head. */
 static clattn_status launch(clattn_kv_cache *cache, const clattn_kv_append_params *params, const append_rows *rows,
-                            cl_kernel kernel, const clattn_sync *sync)
+                            cl_kernel kernel, uint32_t work_group_size, const clattn_sync *sync)
 {
     clattn_context *ctx = cache->ctx;
     const uint64_t num_kv_heads = (uint64_t)cache->params.num_kv_heads;
     const uint64_t heads_per_group = ctx->family == CLATTN_FAMILY_VECTOR ? num_kv_heads : 1;
-    const size_t local_size = work_group_size(ctx);
+    const size_t local_size = work_group_size;
     uint64_t num_items = 0;
     CLATTN_REQUIRE(&ctx->error,
                    clattn_size_multiply((uint64_t)rows->total_tokens, num_kv_heads / heads_per_group, &num_items) &&
@@ -215,11 +208,14 @@ clattn_status clattn_kv_cache_append(clattn_kv_cache *cache, const clattn_kv_app
     CLATTN_TRY(bind_rows(cache, params, &rows));
     if (rows.total_tokens == 0)
         return clattn_sync_nothing(ctx, &sync);
-    CLATTN_TRY(find_kernel(cache, &rows, &kernel));
+    const uint32_t work_group_size = clattn_row_wise_work_group_size(&ctx->facts, ctx->family);
+    const clattn_variant variant =
+        clattn_append_variant(rows.keys.dtype, rows.values.dtype, cache->params.dtype, work_group_size);
+    CLATTN_TRY(clattn_program_store_kernel(ctx->programs, &variant, &kernel, &ctx->error));
     if (!params->plan) {
         CLATTN_TRY(upload_slots(cache, params->slot_mapping, rows.total_tokens));
         rows.slots = (slot_view){cache->slot_upload.upload.buffer, 0};
     }
     /* The wait list is the kernel's: the upload touches nothing of the caller's. */
-    return launch(cache, params, &rows, kernel, &sync);
+    return launch(cache, params, &rows, kernel, work_group_size, &sync);
 }

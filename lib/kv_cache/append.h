@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The slot mappings that clattn_kv_cache_append() is given on the host, on their way to the device. */
+/* The append kernel's variants, and the slot mappings that it is given on the host, on their way to the device. */
 #ifndef CLATTN_KV_CACHE_APPEND_H
 #define CLATTN_KV_CACHE_APPEND_H
 
+#include "runtime/program.h"
 #include "runtime/upload.h"
 
 /* All zero = empty. */
@@ -16,5 +17,9 @@ typedef struct clattn_slot_upload {
 
 /* Waits for writes that still read host memory, and releases everything. */
 void clattn_slot_upload_finish(clattn_slot_upload *upload);
+
+/* The append kernel for these storage types, in work-groups of that size. */
+clattn_variant clattn_append_variant(clattn_dtype keys, clattn_dtype values, clattn_dtype cache,
+                                     uint32_t work_group_size);
 
 #endif

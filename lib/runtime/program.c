@@ -111,8 +111,7 @@ static char *stream_text(FILE *stream, char **text)
     return NULL;
 }
 
-/* The options that a variant is built with; malloc'ed, NULL without memory. */
-static char *options_of(const clattn_variant *variant)
+char *clattn_variant_options(const clattn_variant *variant)
 {
     char *text = NULL;
     size_t num_bytes = 0;
@@ -358,7 +357,7 @@ static clattn_status load_or_build(clattn_program_store *store, program_entry *e
 /* Fills an entry that has its variant; on failure the caller finishes it. */
 static clattn_status make_entry(clattn_program_store *store, program_entry *entry, clattn_error *error)
 {
-    char *options = options_of(&entry->variant);
+    char *options = clattn_variant_options(&entry->variant);
     CLATTN_REQUIRE(error, options != NULL, CLATTN_OUT_OF_MEMORY, "no memory for the build options of program %s",
                    clattn_program_sources[entry->variant.program].name);
     const clattn_status status = load_or_build(store, entry, options, error);

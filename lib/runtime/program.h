@@ -39,6 +39,9 @@ typedef struct clattn_variant {
 /* Appends a define; asserts that there is room. */
 void clattn_variant_define(clattn_variant *variant, const char *name, int32_t value);
 
+/* The options that a variant is built with; malloc'ed, NULL without memory. */
+char *clattn_variant_options(const clattn_variant *variant);
+
 /* Programs of one device: an array searched by hash, and the disk cache behind it. Owned by the context. */
 typedef struct clattn_program_store clattn_program_store;
 

@@ -109,3 +109,11 @@ void clattn_row_default(const clattn_device_facts *facts, const clattn_tile_requ
     if (row->decode_max_rows < request->group_size)
         row->decode_max_rows = request->group_size; /* one token is always decoded */
 }
+
+uint32_t clattn_row_wise_work_group_size(const clattn_device_facts *facts, clattn_family family)
+{
+    const uint32_t several_subgroups = 64;
+    if (family == CLATTN_FAMILY_VECTOR)
+        return 1;
+    return facts->max_work_group_size < several_subgroups ? facts->max_work_group_size : several_subgroups;
+}

@@ -7,4 +7,7 @@
 
 void clattn_row_default(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row);
 
+/* Work-items of a group that copies or joins single rows: append and merge. */
+uint32_t clattn_row_wise_work_group_size(const clattn_device_facts *facts, clattn_family family);
+
 #endif
