@@ -4,6 +4,7 @@
 #define CLATTN_CLATTN_H
 
 #include <clattn/attention.h>
+#include <clattn/cache.h>
 #include <clattn/context.h>
 #include <clattn/device.h>
 #include <clattn/dtype.h>

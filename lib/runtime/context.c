@@ -4,6 +4,7 @@
  * program.c's, and which family suits a device is decided from its facts in tuning/space.c.
  */
 #include "runtime/context.h"
+#include "runtime/cache_visit.h"
 #include "runtime/device.h"
 #include "tuning/space.h"
 
@@ -239,4 +240,17 @@ cl_command_queue clattn_context_cl_queue(const clattn_context *ctx)
 void clattn_context_cache_stats(const clattn_context *ctx, clattn_cache_stats *stats)
 {
     clattn_program_store_stats(ctx->programs, stats);
+}
+
+const char *clattn_context_cache_dir(const clattn_context *ctx)
+{
+    return clattn_program_store_cache_dir(ctx->programs);
+}
+
+clattn_status clattn_context_visit_cache(clattn_context *ctx, clattn_cache_visitor visit, void *user)
+{
+    if (ctx == NULL)
+        return CLATTN_INVALID_ARGUMENT;
+    CLATTN_REQUIRE(&ctx->error, visit != NULL, CLATTN_INVALID_ARGUMENT, "visit is NULL");
+    return clattn_cache_visit(clattn_context_cache_dir(ctx), visit, user, &ctx->error);
 }

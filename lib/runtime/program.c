@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Builds kernel variants on first use, keeps them, and carries their binaries to and from the disk cache. Which defines
- * a variant has is its user's business; how a cache file looks is program_cache.c's.
+ * a variant has is its user's business; what names a binary is program_key.c's, where it lies program_cache.c's.
  */
 #include "runtime/program.h"
 #include "runtime/cl_error.h"
+#include "runtime/program_key.h"
 #include "runtime/sources.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
-
-/* Part of every cache key: raise it when the meaning of a cached binary changes otherwise than by its sources. */
-#define KEY_VERSION 1
 
 #define SHOWN_LOG_BYTES 2000 /* of a build log in an error sentence; the log callback gets all of it */
 
@@ -99,46 +95,6 @@ static void entry_finish(program_entry *entry)
         clReleaseProgram(entry->program);
     entry->kernel = NULL;
     entry->program = NULL;
-}
-
-/* Closes a memory stream and gives its text; NULL if it ran out of memory. */
-static char *stream_text(FILE *stream, char **text)
-{
-    const bool failed = ferror(stream) != 0;
-    if (fclose(stream) == 0 && !failed)
-        return *text;
-    free(*text);
-    return NULL;
-}
-
-char *clattn_variant_options(const clattn_variant *variant)
-{
-    char *text = NULL;
-    size_t num_bytes = 0;
-    FILE *stream = open_memstream(&text, &num_bytes);
-    if (stream == NULL)
-        return NULL;
-    fputs("-cl-std=CL1.2", stream);
-    for (int32_t i = 0; i < variant->num_defines; i++)
-        fprintf(stream, " -D%s=%" PRId32, variant->defines[i].name, variant->defines[i].value);
-    return stream_text(stream, &text);
-}
-
-/* Everything that the binary of a variant depends on; malloc'ed, NULL without memory. */
-static char *key_of(const clattn_program_store *store, const clattn_variant *variant, const char *options)
-{
-    const clattn_program_source *source = &clattn_program_sources[variant->program];
-    char *text = NULL;
-    size_t num_bytes = 0;
-    FILE *stream = open_memstream(&text, &num_bytes);
-    if (stream == NULL)
-        return NULL;
-    fprintf(stream, "clattn %d\nplatform %s\ndevice %s\nvendor %s\ndriver %s\n", KEY_VERSION, store->facts->platform,
-            store->facts->name, store->facts->vendor, store->facts->driver);
-    fprintf(stream, "kernel %s\noptions %s\n", source->kernel, options);
-    for (int i = 0; i < source->num_parts; i++)
-        fputs(source->parts[i], stream);
-    return stream_text(stream, &text);
 }
 
 static double milliseconds_since(const struct timespec *start)
@@ -341,7 +297,7 @@ static clattn_status load_or_build(clattn_program_store *store, program_entry *e
 {
     if (store->cache_dir == NULL)
         return build_from_source(store, entry, options, error);
-    char *key = key_of(store, &entry->variant, options);
+    char *key = clattn_program_key_text(store->facts, &entry->variant, options);
     CLATTN_REQUIRE(error, key != NULL, CLATTN_OUT_OF_MEMORY, "no memory for the cache key of program %s",
                    clattn_program_sources[entry->variant.program].name);
     clattn_status status = CLATTN_OK;
@@ -421,6 +377,11 @@ clattn_status clattn_program_store_kernel(clattn_program_store *store, const cla
     store->entries[store->num_entries++] = entry;
     *kernel = entry.kernel;
     return CLATTN_OK;
+}
+
+const char *clattn_program_store_cache_dir(const clattn_program_store *store)
+{
+    return store->cache_dir;
 }
 
 void clattn_program_store_stats(const clattn_program_store *store, clattn_cache_stats *stats)

@@ -63,6 +63,9 @@ void clattn_program_store_destroy(clattn_program_store **store);
 clattn_status clattn_program_store_kernel(clattn_program_store *store, const clattn_variant *variant, cl_kernel *kernel,
                                           clattn_error *error);
 
+/* The directory of the disk cache; NULL = none. */
+const char *clattn_program_store_cache_dir(const clattn_program_store *store);
+
 void clattn_program_store_stats(const clattn_program_store *store, clattn_cache_stats *stats);
 
 #endif

@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Files of the program cache. A file is a header, the key's text and the binary, and is nothing but these: every byte
- * is either compared or under the checksum, because drivers crash on a damaged binary instead of refusing it.
- */
+/* Names, places and atomic replacement of cache files; what is in one is cache_file.c's. */
 #include "runtime/program_cache.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,29 +11,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define FORMAT_VERSION 1u
-
-static const char file_magic[8] = {'C', 'L', 'A', 'T', 'T', 'N', 'P', 'C'};
-
-/* In the byte order of the host: a file from a machine of the other order is rejected by its version. */
-typedef struct file_header {
-    char magic[8];
-    uint64_t version;
-    uint64_t key_bytes;
-    uint64_t data_bytes;
-    uint64_t checksum; /* XXH3 of key and data */
-} file_header;
-
-static uint64_t checksum_of(const char *key, size_t key_bytes, const void *data, size_t data_bytes)
-{
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, key, key_bytes);
-    XXH3_64bits_update(&state, data, data_bytes);
-    return XXH3_64bits_digest(&state);
-}
-
-static char *join(const char *directory, const char *name)
+char *clattn_program_cache_path(const char *directory, const char *name)
 {
     const size_t num_bytes = strlen(directory) + strlen(name) + 2;
     char *path = malloc(num_bytes);
@@ -48,79 +20,34 @@ static char *join(const char *directory, const char *name)
     return path;
 }
 
-/* "<directory>/<128-bit hash of the key>.clattn"; NULL without memory. */
-static char *path_of(const char *directory, const char *key)
+void clattn_program_cache_name(const char *key, char name[CLATTN_CACHE_NAME_BYTES])
 {
     const XXH128_hash_t hash = XXH3_128bits(key, strlen(key));
-    char name[48];
-    snprintf(name, sizeof name, "%016llx%016llx.clattn", (unsigned long long)hash.high64,
+    snprintf(name, CLATTN_CACHE_NAME_BYTES, "%016llx%016llx" CLATTN_CACHE_SUFFIX, (unsigned long long)hash.high64,
              (unsigned long long)hash.low64);
-    return join(directory, name);
 }
 
-static bool read_all(int file, void *target, size_t num_bytes)
+/* NULL without memory. */
+static char *path_of(const char *directory, const char *key)
 {
-    char *position = target;
-    while (num_bytes > 0) {
-        const ssize_t count = read(file, position, num_bytes);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return false;
-        position += count;
-        num_bytes -= (size_t)count;
-    }
-    return true;
+    char name[CLATTN_CACHE_NAME_BYTES];
+    clattn_program_cache_name(key, name);
+    return clattn_program_cache_path(directory, name);
 }
 
-static bool write_all(int file, const void *source, size_t num_bytes)
+/* The data of an open file, if it is this key's. */
+static clattn_cache_result read_data(int file, const char *key, void **data, size_t *num_bytes)
 {
-    const char *position = source;
-    while (num_bytes > 0) {
-        const ssize_t count = write(file, position, num_bytes);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return false;
-        position += count;
-        num_bytes -= (size_t)count;
-    }
-    return true;
-}
-
-/* Reads the header and compares everything in it that can be known before the rest is read. */
-static bool read_header(int file, size_t key_bytes, file_header *header)
-{
-    struct stat facts;
-    if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size < 0)
-        return false;
-    if (!read_all(file, header, sizeof *header))
-        return false;
-    const uint64_t file_bytes = (uint64_t)facts.st_size;
-    return memcmp(header->magic, file_magic, sizeof file_magic) == 0 && header->version == FORMAT_VERSION &&
-           header->key_bytes == key_bytes && header->data_bytes > 0 &&
-           file_bytes > sizeof *header + header->key_bytes &&
-           header->data_bytes == file_bytes - sizeof *header - header->key_bytes;
-}
-
-static clattn_cache_result read_file(int file, const char *key, void **data, size_t *num_bytes)
-{
-    const size_t key_bytes = strlen(key);
-    file_header header;
-    if (!read_header(file, key_bytes, &header))
-        return CLATTN_CACHE_REJECTED;
-    const size_t data_bytes = (size_t)header.data_bytes;
-    char *contents = malloc(key_bytes + data_bytes);
-    if (contents == NULL)
-        return CLATTN_CACHE_MISS;
-    if (!read_all(file, contents, key_bytes + data_bytes) || memcmp(contents, key, key_bytes) != 0 ||
-        checksum_of(contents, key_bytes, contents + key_bytes, data_bytes) != header.checksum) {
-        free(contents);
+    clattn_cache_contents contents;
+    const clattn_cache_result result = clattn_cache_file_read(file, &contents);
+    if (result != CLATTN_CACHE_HIT)
+        return result;
+    if (contents.key_bytes != strlen(key) || memcmp(contents.key, key, contents.key_bytes) != 0) {
+        free(contents.key);
         return CLATTN_CACHE_REJECTED;
     }
-    memmove(contents, contents + key_bytes, data_bytes);
-    *data = contents;
-    *num_bytes = data_bytes;
+    *data = memmove(contents.key, contents.data, contents.data_bytes);
+    *num_bytes = contents.data_bytes;
     return CLATTN_CACHE_HIT;
 }
 
@@ -131,12 +58,11 @@ clattn_cache_result clattn_program_cache_load(const char *directory, const char 
     char *path = path_of(directory, key);
     if (path == NULL)
         return CLATTN_CACHE_MISS;
-    /* Not blocking, or a named pipe of that name would hold the caller for ever. */
-    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const int file = clattn_cache_file_open(path);
     free(path);
     if (file < 0)
         return CLATTN_CACHE_MISS;
-    const clattn_cache_result result = read_file(file, key, data, num_bytes);
+    const clattn_cache_result result = read_data(file, key, data, num_bytes);
     close(file);
     return result;
 }
@@ -165,11 +91,7 @@ static bool write_file(char *temporary, const char *path, const char *key, const
     const int file = mkstemp(temporary);
     if (file < 0)
         return false;
-    file_header header = {.version = FORMAT_VERSION, .key_bytes = strlen(key), .data_bytes = num_bytes};
-    memcpy(header.magic, file_magic, sizeof file_magic);
-    header.checksum = checksum_of(key, (size_t)header.key_bytes, data, num_bytes);
-    bool written = write_all(file, &header, sizeof header) && write_all(file, key, (size_t)header.key_bytes) &&
-                   write_all(file, data, num_bytes);
+    bool written = clattn_cache_file_write(file, key, data, num_bytes);
     written = close(file) == 0 && written;
     written = written && rename(temporary, path) == 0;
     if (!written)
@@ -183,7 +105,7 @@ bool clattn_program_cache_save(const char *directory, const char *key, const voi
         return false;
     make_directory(directory);
     char *path = path_of(directory, key);
-    char *temporary = join(directory, ".clattn-XXXXXX");
+    char *temporary = clattn_program_cache_path(directory, CLATTN_CACHE_TEMPORARY_PREFIX "XXXXXX");
     const bool written = path != NULL && temporary != NULL && write_file(temporary, path, key, data, num_bytes);
     free(temporary);
     free(path);
@@ -205,9 +127,9 @@ char *clattn_program_cache_directory(const char *requested)
     const char *cache_home = getenv("XDG_CACHE_HOME");
     /* The XDG base directory specification has relative paths ignored. */
     if (cache_home != NULL && cache_home[0] == '/')
-        return join(cache_home, "clattn");
+        return clattn_program_cache_path(cache_home, "clattn");
     const char *home = getenv("HOME");
     if (home != NULL && home[0] != '\0')
-        return join(home, ".cache/clattn");
+        return clattn_program_cache_path(home, ".cache/clattn");
     return NULL;
 }

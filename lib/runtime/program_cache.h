@@ -6,14 +6,17 @@
 #ifndef CLATTN_RUNTIME_PROGRAM_CACHE_H
 #define CLATTN_RUNTIME_PROGRAM_CACHE_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "runtime/cache_file.h"
 
-typedef enum clattn_cache_result {
-    CLATTN_CACHE_HIT,
-    CLATTN_CACHE_MISS,     /* no such file, or no memory for it */
-    CLATTN_CACHE_REJECTED, /* a file that is damaged, of another format or of another key */
-} clattn_cache_result;
+#define CLATTN_CACHE_NAME_BYTES 48
+#define CLATTN_CACHE_SUFFIX ".clattn"
+#define CLATTN_CACHE_TEMPORARY_PREFIX ".clattn-" /* of a file that is being written */
+
+/* The name of a key's file: a 128-bit hash and the suffix. */
+void clattn_program_cache_name(const char *key, char name[CLATTN_CACHE_NAME_BYTES]);
+
+/* "<directory>/<name>", malloc'ed; NULL without memory. */
+char *clattn_program_cache_path(const char *directory, const char *name);
 
 /*
  * Reads the binary of `key` (the full text that identifies it: sources, defines, device, driver, platform; only

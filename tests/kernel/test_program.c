@@ -4,6 +4,7 @@
 #include "support/device.h"
 #include "support/directory.h"
 
+#include <clattn/cache.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -238,6 +239,46 @@ static void directory_that_cannot_be_written_warns_once(void **state)
     assert_int_equal(record.num_lines[CLATTN_LOG_ERROR], 0);
 }
 
+/* A file with the facts of the context's own device. */
+static void count_own_file(void *user, const clattn_cache_file *file)
+{
+    clattn_context *ctx = user;
+    const clattn_device_facts *facts = clattn_context_device(ctx);
+    assert_int_equal(file->state, CLATTN_CACHE_FILE_VALID);
+    assert_string_equal(file->platform, facts->platform);
+    assert_string_equal(file->device, facts->name);
+    assert_string_equal(file->vendor, facts->vendor);
+    assert_string_equal(file->driver, facts->driver);
+    assert_string_equal(file->program, "append");
+    assert_non_null(strstr(file->options, "-DWORK_GROUP_SIZE=1"));
+    function_called();
+}
+
+static void files_are_listed_with_their_device(void **state)
+{
+    clattn_context *ctx = create(*state, NULL);
+    assert_string_equal(clattn_context_cache_dir(ctx), *state);
+    assert_int_equal(clattn_context_visit_cache(ctx, count_own_file, ctx), CLATTN_OK);
+    (void)require_kernel(ctx, 1);
+    (void)require_kernel(ctx, 16);
+    expect_function_calls(count_own_file, 2);
+    assert_int_equal(clattn_context_visit_cache(ctx, count_own_file, ctx), CLATTN_OK);
+    assert_int_equal(clattn_context_visit_cache(ctx, NULL, NULL), CLATTN_INVALID_ARGUMENT);
+    assert_string_equal(clattn_context_last_error(ctx), "visit is NULL");
+    assert_int_equal(clattn_context_visit_cache(NULL, count_own_file, NULL), CLATTN_INVALID_ARGUMENT);
+    clattn_context_destroy(&ctx);
+}
+
+static void no_directory_lists_no_file(void **state)
+{
+    (void)state;
+    clattn_context *ctx = create("", NULL);
+    (void)require_kernel(ctx, 1);
+    assert_null(clattn_context_cache_dir(ctx));
+    assert_int_equal(clattn_context_visit_cache(ctx, count_own_file, ctx), CLATTN_OK);
+    clattn_context_destroy(&ctx);
+}
+
 /* Appends one token to a cache of one page and reads it back. */
 static void assert_append_copies(clattn_context *ctx)
 {
@@ -363,6 +404,8 @@ int main(void)
         IN_DIRECTORY(damaged_file_is_replaced),
         IN_DIRECTORY(binary_that_the_driver_refuses_is_replaced),
         IN_DIRECTORY(directory_that_cannot_be_written_warns_once),
+        IN_DIRECTORY(files_are_listed_with_their_device),
+        cmocka_unit_test(no_directory_lists_no_file),
         IN_DIRECTORY(loaded_kernel_computes_as_the_built_one),
         IN_DIRECTORY(two_contexts_are_independent),
         IN_DIRECTORY(two_threads_build_in_contexts_of_their_own),

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What lies in a context's cache directory. */
+#ifndef CLATTN_CACHE_H
+#define CLATTN_CACHE_H
+
+#include <clattn/context.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a file of the cache is good for. */
+typedef enum clattn_cache_file_state {
+    CLATTN_CACHE_FILE_VALID = 0,     /* whole, and of this format */
+    CLATTN_CACHE_FILE_DAMAGED = 1,   /* truncated, altered or unreadable: replaced when its program is next needed */
+    CLATTN_CACHE_FILE_FOREIGN = 2,   /* whole, but of another format or renamed: never used */
+    CLATTN_CACHE_FILE_TEMPORARY = 3, /* being written, or left behind by a process that died */
+    CLATTN_NUM_CACHE_FILE_STATES = 4
+} clattn_cache_file_state;
+
+/** "valid", "damaged", "foreign", "temporary"; "invalid" otherwise. */
+CLATTN_API const char *clattn_cache_file_state_name(clattn_cache_file_state state);
+
+/** A file of the cache. The texts behind `num_bytes` are "" unless the state is VALID. */
+typedef struct clattn_cache_file {
+    const char *name; /* within the directory */
+    clattn_cache_file_state state;
+    uint64_t num_bytes;   /* of the file */
+    const char *version;  /* of clattn, that wrote it */
+    const char *platform; /* these four as in clattn_device_facts */
+    const char *device;
+    const char *vendor;
+    const char *driver;
+    const char *program; /* such as "simt/decode" */
+    const char *options; /* that the program was built with */
+} clattn_cache_file;
+
+/** Receives one file; what it points to lives during the call. */
+typedef void (*clattn_cache_visitor)(void *user, const clattn_cache_file *file);
+
+/** The directory of the context's disk cache; NULL = none. Valid as long as the context. */
+CLATTN_API const char *clattn_context_cache_dir(const clattn_context *ctx);
+
+/**
+ * Reads every file of the context's cache directory and hands it to `visit`, in no particular order: also those of
+ * other devices, drivers and versions. Files that are not the cache's are passed over.
+ *
+ * Edge      a context without a disk cache and a directory that is not there hold no files; a file that vanishes
+ *           meanwhile is not one of them
+ * Errors    INVALID_ARGUMENT  ctx or visit is NULL; the directory cannot be read
+ *           OUT_OF_MEMORY     some files may have been visited
+ * Since     0.1
+ */
+CLATTN_API clattn_status clattn_context_visit_cache(clattn_context *ctx, clattn_cache_visitor visit, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
