@@ -43,7 +43,7 @@ static const char usage[] =
     "  --batch N         texts that run at once, the others wait for their pages (default: 8)\n"
     "  --page-size N     tokens per page of the KV cache (default: 16)\n"
     "  --kv-dtype TYPE   float32, float16 or bfloat16: storage of the KV cache (default: float32)\n"
-    "  --family NAME     vector or simt: kernels to use (default: the device's)\n"
+    "  --family NAME     vector, simt or plain: kernels to use (default: the device's)\n"
     "  --device D        index or part of \"platform / device name\" (default: the best device)\n"
     "  --help            this text\n";
 
@@ -61,7 +61,8 @@ static bool parse_count(const char *option, const char *text, int32_t *count)
 static bool parse_family(const char *text, clattn_family *family)
 {
     *family = clattn_family_from_name(text);
-    return *family != CLATTN_FAMILY_DEFAULT ? true : llama_fail("--family '%s' is neither vector nor simt", text);
+    return *family != CLATTN_FAMILY_DEFAULT ? true
+                                            : llama_fail("--family '%s' is neither vector, simt nor plain", text);
 }
 
 static bool parse_dtype(const char *text, clattn_dtype *dtype)

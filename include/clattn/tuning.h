@@ -15,10 +15,11 @@ typedef enum clattn_family {
     CLATTN_FAMILY_DEFAULT = 0, /* chosen from the device's facts */
     CLATTN_FAMILY_VECTOR = 1,  /* CPUs: one work-item per work-group, wide explicit vectors */
     CLATTN_FAMILY_SIMT = 2,    /* GPUs: local-memory tiles and barriers, OpenCL C 1.2 */
-    CLATTN_NUM_FAMILIES = 3
+    CLATTN_FAMILY_PLAIN = 3,   /* any device: one work-item per row, neither barriers nor local memory; slow */
+    CLATTN_NUM_FAMILIES = 4
 } clattn_family;
 
-/** "vector", "simt"; "default" for 0; "invalid" otherwise. */
+/** "vector", "simt", "plain"; "default" for 0; "invalid" otherwise. */
 CLATTN_API const char *clattn_family_name(clattn_family family);
 
 /** The family of a name as clattn_family_name() gives it; CLATTN_FAMILY_DEFAULT if there is none. */
@@ -30,7 +31,8 @@ CLATTN_API clattn_family clattn_family_from_name(const char *name);
  * never rounded to another one.
  *
  * The tile may be given in kernel units (block_q, block_kv) or in the units of paged attention
- * (num_queries_per_block, num_kv_pages_per_block); both for one tile side are refused.
+ * (num_queries_per_block, num_kv_pages_per_block); both for one tile side are refused. The plain family has rows, but
+ * neither tiles of keys nor local memory: it refuses what speaks of those.
  */
 typedef struct clattn_tuning {
     clattn_family family;             /* 0 = the context's */
@@ -38,7 +40,7 @@ typedef struct clattn_tuning {
     int32_t block_kv;                 /* KV tokens per tile, 0 = row's */
     int32_t num_queries_per_block;    /* query tokens per prefill tile: block_q / group_size, 0 = not given */
     int32_t num_kv_pages_per_block;   /* KV pages per tile: block_kv / page_size, 0 = not given */
-    int32_t work_group_size;          /* work-items per work-group (simt), 0 = row's */
+    int32_t work_group_size;          /* work-items per work-group (simt, plain), 0 = row's */
     int32_t num_warps;                /* work_group_size / the device's preferred multiple, 0 = not given */
     int32_t num_stages;               /* software-pipeline depth: 0 or 1, no kernel prefetches deeper */
     int64_t local_memory_limit_bytes; /* refuse a tile that needs more local memory, bytes, 0 = the device's limit */

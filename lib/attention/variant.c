@@ -17,6 +17,7 @@ clattn_variant clattn_variant_of_phase(const clattn_problem *problem, const clat
     static const clattn_program_id programs[CLATTN_NUM_FAMILIES][CLATTN_NUM_PHASES] = {
         [CLATTN_FAMILY_VECTOR] = {CLATTN_PROGRAM_VECTOR_DECODE, CLATTN_PROGRAM_VECTOR_PREFILL},
         [CLATTN_FAMILY_SIMT] = {CLATTN_PROGRAM_SIMT_DECODE, CLATTN_PROGRAM_SIMT_PREFILL},
+        [CLATTN_FAMILY_PLAIN] = {CLATTN_PROGRAM_PLAIN_ATTENTION, CLATTN_PROGRAM_PLAIN_ATTENTION},
     };
     const clattn_tile *tile = &row->tiles[phase];
     clattn_variant variant = {.program = programs[row->family][phase]};
@@ -26,15 +27,17 @@ clattn_variant clattn_variant_of_phase(const clattn_problem *problem, const clat
     clattn_variant_define(&variant, "K_DTYPE", (int32_t)problem->k_dtype);
     clattn_variant_define(&variant, "V_DTYPE", (int32_t)problem->v_dtype);
     clattn_variant_define(&variant, "SOFT_CAP", problem->logits_soft_cap > 0.0f);
-    clattn_variant_define(&variant, "BLOCK_Q", tile->block_q);
-    clattn_variant_define(&variant, "BLOCK_KV", tile->block_kv);
-    if (row->family == CLATTN_FAMILY_VECTOR) {
-        clattn_variant_define(&variant, "LANES", tile->lanes);
-        if (phase == CLATTN_PHASE_DECODE)
-            clattn_variant_define(&variant, "HEADS", tile->heads);
-    } else {
-        clattn_variant_define(&variant, "WORK_GROUP_SIZE", tile->work_group_size);
+    if (row->family != CLATTN_FAMILY_PLAIN) {
+        clattn_variant_define(&variant, "BLOCK_Q", tile->block_q);
+        clattn_variant_define(&variant, "BLOCK_KV", tile->block_kv);
     }
+    if (row->family != CLATTN_FAMILY_VECTOR) {
+        clattn_variant_define(&variant, "WORK_GROUP_SIZE", tile->work_group_size);
+        return variant;
+    }
+    clattn_variant_define(&variant, "LANES", tile->lanes);
+    if (phase == CLATTN_PHASE_DECODE)
+        clattn_variant_define(&variant, "HEADS", tile->heads);
     return variant;
 }
 

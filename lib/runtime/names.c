@@ -15,6 +15,8 @@ const char *clattn_family_name(clattn_family family)
         return "vector";
     case CLATTN_FAMILY_SIMT:
         return "simt";
+    case CLATTN_FAMILY_PLAIN:
+        return "plain";
     case CLATTN_NUM_FAMILIES:
         break;
     }

@@ -10,6 +10,7 @@ extern const char clattn_cl_common_plan[];
 extern const char clattn_cl_common_results[];
 extern const char clattn_cl_common_softmax[];
 extern const char clattn_cl_merge[];
+extern const char clattn_cl_plain_attention[];
 extern const char clattn_cl_simt_decode[];
 extern const char clattn_cl_simt_prefill[];
 extern const char clattn_cl_simt_tile[];
@@ -40,6 +41,10 @@ const clattn_program_source clattn_program_sources[CLATTN_NUM_PROGRAMS] = {
                                     .kernel = "clattn_decode",
                                     .num_parts = NUM_COMMON_PARTS + 2,
                                     .parts = {COMMON_PARTS, clattn_cl_simt_tile, clattn_cl_simt_decode}},
+    [CLATTN_PROGRAM_PLAIN_ATTENTION] = {.name = "plain/attention",
+                                        .kernel = "clattn_attention",
+                                        .num_parts = NUM_COMMON_PARTS + 1,
+                                        .parts = {COMMON_PARTS, clattn_cl_plain_attention}},
     [CLATTN_PROGRAM_MERGE] = {.name = "merge",
                               .kernel = "clattn_merge",
                               .num_parts = NUM_COMMON_PARTS + 1,

@@ -45,6 +45,19 @@ static clattn_status apply_override(const clattn_device_facts *facts, const clat
     return CLATTN_OK;
 }
 
+/* What speaks of tiles of keys and of local memory, to a family that has neither. */
+static clattn_status refuse_tiles(const clattn_tuning *tuning, clattn_error *error)
+{
+    CLATTN_REQUIRE(error, tuning->block_kv == 0 && tuning->num_kv_pages_per_block == 0, CLATTN_INVALID_TUNING,
+                   "tuning: %s is %d, but the plain family has no tiles of keys",
+                   tuning->block_kv != 0 ? "block_kv" : "num_kv_pages_per_block",
+                   (int)(tuning->block_kv != 0 ? tuning->block_kv : tuning->num_kv_pages_per_block));
+    CLATTN_REQUIRE(error, tuning->local_memory_limit_bytes == 0, CLATTN_INVALID_TUNING,
+                   "tuning: local_memory_limit_bytes is %lld, but the plain family uses no local memory",
+                   (long long)tuning->local_memory_limit_bytes);
+    return CLATTN_OK;
+}
+
 clattn_status clattn_tuning_resolve(const clattn_device_facts *facts, const clattn_tile_request *request,
                                     int32_t page_size, const clattn_tuning *tuning, clattn_row *row,
                                     clattn_error *error)
@@ -55,6 +68,8 @@ clattn_status clattn_tuning_resolve(const clattn_device_facts *facts, const clat
     clattn_row_default(facts, request, &resolved);
     if (tuning != NULL)
         CLATTN_TRY(apply_override(facts, request, page_size, tuning, &resolved, error));
+    if (tuning != NULL && request->family == CLATTN_FAMILY_PLAIN)
+        CLATTN_TRY(refuse_tiles(tuning, error));
     const int64_t limit = tuning != NULL ? tuning->local_memory_limit_bytes : 0;
     for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
         const clattn_tile *tile = &resolved.tiles[phase];

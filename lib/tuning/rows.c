@@ -99,13 +99,32 @@ static void simt_row(const clattn_device_facts *facts, const clattn_tile_request
     row->target_groups = 8 * (int32_t)facts->num_compute_units;
 }
 
+/* Work-items of a plain work-group, and rows of its items: few, since one that has no row is idle. */
+#define PLAIN_GROUP 32
+
+/* Nothing depends on the keys of a block but where splits are cut. */
+static void plain_row(const clattn_device_facts *facts, clattn_row *row)
+{
+    const int32_t group = largest_power_of_two_within((int64_t)facts->max_work_group_size);
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase)
+        row->tiles[phase] = (clattn_tile){.block_q = PLAIN_GROUP,
+                                          .block_kv = 16,
+                                          .work_group_size = group < PLAIN_GROUP ? group : PLAIN_GROUP,
+                                          .heads = 1,
+                                          .lanes = 1};
+    row->decode_max_rows = PLAIN_GROUP;
+    row->target_groups = 8 * (int32_t)facts->num_compute_units;
+}
+
 void clattn_row_default(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)
 {
     *row = (clattn_row){.family = request->family, .min_split_tokens = 128};
     if (request->family == CLATTN_FAMILY_VECTOR)
         vector_row(facts, request, row);
-    else
+    else if (request->family == CLATTN_FAMILY_SIMT)
         simt_row(facts, request, row);
+    else
+        plain_row(facts, row);
     if (row->decode_max_rows < request->group_size)
         row->decode_max_rows = request->group_size; /* one token is always decoded */
 }

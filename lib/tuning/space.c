@@ -38,6 +38,8 @@ static int32_t simt_lanes_per_key(const clattn_tile_request *request)
 
 int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile)
 {
+    if (request->family == CLATTN_FAMILY_PLAIN)
+        return 0;
     const int64_t float_bytes = 4;
     const int64_t q = tile->block_q;
     const int64_t kv = tile->block_kv;
@@ -73,13 +75,19 @@ static clattn_status check_vector_tile(clattn_phase phase, const clattn_tile *ti
     return CLATTN_OK;
 }
 
+static clattn_status check_work_group(const clattn_device_facts *facts, const clattn_tile *tile, clattn_error *error)
+{
+    CLATTN_REQUIRE(error, (uint32_t)tile->work_group_size <= facts->max_work_group_size, CLATTN_INVALID_TUNING,
+                   "tuning: work_group_size is %d, the device allows %u", (int)tile->work_group_size,
+                   (unsigned)facts->max_work_group_size);
+    return CLATTN_OK;
+}
+
 static clattn_status check_simt_tile(const clattn_device_facts *facts, const clattn_tile_request *request,
                                      clattn_phase phase, const clattn_tile *tile, clattn_error *error)
 {
     const int32_t size = tile->work_group_size;
-    CLATTN_REQUIRE(error, (uint32_t)size <= facts->max_work_group_size, CLATTN_INVALID_TUNING,
-                   "tuning: work_group_size is %d, the device allows %u", (int)size,
-                   (unsigned)facts->max_work_group_size);
+    CLATTN_TRY(check_work_group(facts, tile, error));
     CLATTN_REQUIRE(error, size % tile->block_q == 0, CLATTN_INVALID_TUNING,
                    "tuning: block_q %d does not divide the work_group_size %d", (int)tile->block_q, (int)size);
     if (phase == CLATTN_PHASE_PREFILL) {
@@ -110,8 +118,10 @@ clattn_status clattn_tile_check(const clattn_device_facts *facts, const clattn_t
                    "tuning: work_group_size is %d, expected 1 or more", (int)tile->work_group_size);
     if (request->family == CLATTN_FAMILY_VECTOR)
         CLATTN_TRY(check_vector_tile(phase, tile, error));
-    else
+    else if (request->family == CLATTN_FAMILY_SIMT)
         CLATTN_TRY(check_simt_tile(facts, request, phase, tile, error));
+    else
+        CLATTN_TRY(check_work_group(facts, tile, error));
 
     int64_t limit = (int64_t)facts->local_memory_bytes;
     if (local_memory_limit_bytes > 0 && local_memory_limit_bytes < limit)

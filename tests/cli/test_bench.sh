@@ -66,7 +66,7 @@ def check(result):
         assert math.isfinite(result[key]) and result[key] >= 0, f"{key} is {result[key]}"
     for key in ("device", "driver", "platform", "version", "family"):
         assert isinstance(result[key], str) and result[key], f"{key} is {result[key]}"
-    assert result["family"] in ("vector", "simt"), result["family"]
+    assert result["family"] in ("vector", "simt", "plain"), result["family"]
     assert result["num_decode_items"] + result["num_prefill_items"] > 0
 
     dense = result["op"] in ("ragged_decode_attention", "ragged_attention")

@@ -43,7 +43,7 @@ gives 'aaaa\naaa\na a\n' --prompt '' --prompt a --prompt 'a ' --batch 1 --page-s
 grep -q 'up to 1 sequences at once' "$work/stderr" || failed "--batch 1 ran more than one sequence"
 grep -q 'up to 2 of 2 in use' "$work/stderr" || failed "the pages of a sequence that has left were not used again"
 for kv_dtype in float32 float16 bfloat16; do
-    for family in vector simt; do
+    for family in vector simt plain; do
         gives 'aaaa\n' --kv-dtype $kv_dtype --family $family
         grep -q "family $family" "$work/stderr" || failed "--family $family ran another one"
         grep -q "of $kv_dtype each" "$work/stderr" || failed "--kv-dtype $kv_dtype used another one"

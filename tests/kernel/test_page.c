@@ -170,7 +170,7 @@ static void every_tile_override_matches(void **state)
 
     for (int32_t i = 0; i < COUNT(tunings); i++) {
         support_attention_case problem = mixed_batch(600 + (uint64_t)i);
-        problem.tuning = tunings[i];
+        problem.tuning = support_device_tuning(device, tunings[i]);
         problem.num_splits = i == 0 ? 2 : 0;
         support_attention_verify(device, &problem);
     }

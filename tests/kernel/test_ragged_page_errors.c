@@ -425,7 +425,6 @@ static void tunings_that_cannot_run_are_refused(void **state)
         {"block_q", {.block_q = -1}},
         {"num_queries_per_block", {.num_queries_per_block = -1}},
         {"num_warps", {.num_warps = -1}},
-        {"block_q", {.block_q = 7}},
         {"block_q", {.block_q = INT32_MAX}},
         {"block_kv", {.block_kv = 7}},
         {"num_kv_pages_per_block", {.num_kv_pages_per_block = INT32_MAX}},
@@ -438,6 +437,9 @@ static void tunings_that_cannot_run_are_refused(void **state)
         REFUSE(CLATTN_INVALID_TUNING, cases[i].words, params.tuning = &cases[i].tuning);
     const clattn_tuning large_group = {.work_group_size = too_large};
     REFUSE(CLATTN_INVALID_TUNING, "work_group_size", params.tuning = &large_group);
+    const clattn_tuning odd_rows = {.block_q = 7}; /* any number of rows will do where they are not in a tile */
+    if (device->family != CLATTN_FAMILY_PLAIN)
+        REFUSE(CLATTN_INVALID_TUNING, "block_q", params.tuning = &odd_rows);
     support_attention_destroy(&ragged);
 }
 
@@ -450,6 +452,12 @@ static void the_local_memory_limit_is_exact(void **state)
     int64_t accepted = (int64_t)clattn_context_device(device->ctx)->local_memory_bytes;
     clattn_tuning tuning = {0};
 
+    if (device->family == CLATTN_FAMILY_PLAIN) { /* has no use for one */
+        tuning.local_memory_limit_bytes = accepted;
+        REFUSE(CLATTN_INVALID_TUNING, "uses no local memory", params.tuning = &tuning);
+        support_attention_destroy(&ragged);
+        return;
+    }
     while (accepted - refused > 1) {
         clattn_plan_params params = support_attention_plan_params(ragged);
         clattn_plan *plan = NULL;

@@ -125,7 +125,7 @@ static void batch_invariant_splits_match(void **state)
     support_attention_verify(*state, &problem);
 }
 
-/* Tiles that both families can run on any device with at least 64 work-items per work-group. */
+/* Tiles that all families can run on any device with at least 64 work-items per work-group. */
 static void every_tile_override_matches(void **state)
 {
     const support_device *device = *state;
@@ -140,7 +140,7 @@ static void every_tile_override_matches(void **state)
 
     for (int32_t i = 0; i < COUNT(tunings); i++) {
         support_attention_case problem = mixed_batch(2600 + (uint64_t)i);
-        problem.tuning = tunings[i];
+        problem.tuning = support_device_tuning(device, tunings[i]);
         problem.num_splits = i == 0 ? 2 : 0;
         support_attention_verify(device, &problem);
     }

@@ -34,6 +34,25 @@ static clattn_tuning legal_simt_tile(support_random *random)
     return tuning;
 }
 
+/* Any rows, and any number of work-items for them. */
+static clattn_tuning legal_plain_tile(support_random *random)
+{
+    return (clattn_tuning){.block_q = support_random_between(random, 0, 70),
+                           .work_group_size = support_random_between(random, 0, 40)};
+}
+
+static clattn_tuning legal_tile(support_random *random, clattn_family family)
+{
+    switch (family) {
+    case CLATTN_FAMILY_VECTOR:
+        return legal_vector_tile(random);
+    case CLATTN_FAMILY_PLAIN:
+        return legal_plain_tile(random);
+    default:
+        return legal_simt_tile(random);
+    }
+}
+
 static clattn_tuning dependent_tile(support_random *random)
 {
     clattn_tuning tuning = {0};
@@ -72,11 +91,14 @@ static clattn_tuning contradiction(support_random *random, clattn_family family)
     };
     static const clattn_tuning vector[] = {{.block_q = 60}, {.block_kv = 20}, {.work_group_size = 64}};
     static const clattn_tuning simt[] = {{.block_q = 24}, {.block_kv = 40}, {.work_group_size = 1 << 20}};
+    static const clattn_tuning plain[] = {
+        {.num_kv_pages_per_block = 1}, {.block_kv = 16}, {.work_group_size = 1 << 20}};
     const int32_t which = support_random_between(random, 0, COUNT(any_family) + COUNT(vector) - 1);
 
     if (which < COUNT(any_family))
         return any_family[which];
-    return (family == CLATTN_FAMILY_VECTOR ? vector : simt)[which - COUNT(any_family)];
+    const clattn_tuning *own = family == CLATTN_FAMILY_VECTOR ? vector : family == CLATTN_FAMILY_PLAIN ? plain : simt;
+    return own[which - COUNT(any_family)];
 }
 
 random_expectation random_tuning_draw(clattn_tuning *tuning, uint64_t seed, clattn_family family)
@@ -88,7 +110,7 @@ random_expectation random_tuning_draw(clattn_tuning *tuning, uint64_t seed, clat
     switch (support_random_between(&random, 0, 9)) {
     case 0:
     case 1:
-        *tuning = family == CLATTN_FAMILY_VECTOR ? legal_vector_tile(&random) : legal_simt_tile(&random);
+        *tuning = legal_tile(&random, family);
         break;
     case 2:
         *tuning = dependent_tile(&random);

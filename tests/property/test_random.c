@@ -248,7 +248,7 @@ static bool run_families(const random_options *options, const char *device_name,
 static void leave_with_usage(const char *program)
 {
     fprintf(stderr,
-            "usage: %s [vector|simt|all] [--cases N] [--first K] [--case K] [--seed S] [--per-variant M]\n"
+            "usage: %s [vector|simt|plain|all] [--cases N] [--first K] [--case K] [--seed S] [--per-variant M]\n"
             "--case K runs this one alone; %s names the only device to run on\n",
             program, DEVICE_VARIABLE);
     exit(EXIT_FAILURE);

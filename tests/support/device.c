@@ -22,7 +22,7 @@ void support_select_family(int argc, char **argv)
     if (argc < 2)
         return;
     if (clattn_family_from_name(argv[1]) == CLATTN_FAMILY_DEFAULT || setenv(FAMILY_VARIABLE, argv[1], 1) != 0) {
-        fprintf(stderr, "usage: %s [vector|simt]\n", argv[0]);
+        fprintf(stderr, "usage: %s [vector|simt|plain]\n", argv[0]);
         exit(EXIT_FAILURE);
     }
 }
@@ -43,6 +43,16 @@ static clattn_family family_under_test(void)
 bool support_device_runs_family(const support_device *device, clattn_family family)
 {
     return family != CLATTN_FAMILY_VECTOR || clattn_context_device(device->ctx)->local_memory_bytes >= 1 << 20;
+}
+
+clattn_tuning support_device_tuning(const support_device *device, clattn_tuning tuning)
+{
+    if (device->family == CLATTN_FAMILY_PLAIN) {
+        tuning.block_kv = 0;
+        tuning.num_kv_pages_per_block = 0;
+        tuning.local_memory_limit_bytes = 0;
+    }
+    return tuning;
 }
 
 int support_device_setup(void **state)

@@ -28,6 +28,9 @@ void support_select_family(int argc, char **argv);
 /* Whether the device can run a family's tiles at all head dimensions. */
 bool support_device_runs_family(const support_device *device, clattn_family family);
 
+/* What is left of an override where the family under test has no tiles of keys and no local memory. */
+clattn_tuning support_device_tuning(const support_device *device, clattn_tuning tuning);
+
 /*
  * cmocka group fixture: *state is a support_device. Leaves the process with SUPPORT_EXIT_NO_DEVICE if there is none, or
  * none that runs the family under test.

@@ -48,6 +48,7 @@ static void family_name_gives_the_family_back(void **state)
     assert_string_equal(clattn_family_name(CLATTN_FAMILY_DEFAULT), "default");
     assert_string_equal(clattn_family_name(CLATTN_FAMILY_VECTOR), "vector");
     assert_string_equal(clattn_family_name(CLATTN_FAMILY_SIMT), "simt");
+    assert_string_equal(clattn_family_name(CLATTN_FAMILY_PLAIN), "plain");
     assert_string_equal(clattn_family_name(CLATTN_NUM_FAMILIES), "invalid");
     assert_string_equal(clattn_family_name((clattn_family)-1), "invalid");
     for (int family = 1; family < CLATTN_NUM_FAMILIES; family++)

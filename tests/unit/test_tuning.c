@@ -105,10 +105,23 @@ static bool simt_kernel_builds(const clattn_tile_request *request, clattn_phase 
     return size % (request->head_dim >= 32 ? 8 : 2) == 0;
 }
 
+static bool kernel_builds(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile)
+{
+    switch (request->family) {
+    case CLATTN_FAMILY_VECTOR:
+        return tile->work_group_size == 1 && vector_kernel_builds(request, phase, tile);
+    case CLATTN_FAMILY_SIMT:
+        return tile->heads == 1 && simt_kernel_builds(request, phase, tile);
+    default:
+        return tile->heads == 1;
+    }
+}
+
 /* What the grids, the scheduler and the device ask of a row. */
 static void check_row(const clattn_device_facts *facts, const clattn_tile_request *request, const clattn_row *row)
 {
     const bool vector = request->family == CLATTN_FAMILY_VECTOR;
+    const bool plain = request->family == CLATTN_FAMILY_PLAIN;
     assert_int_equal(row->family, request->family);
     for (int phase = 0; phase < CLATTN_NUM_PHASES; phase++) {
         const clattn_tile *tile = &row->tiles[phase];
@@ -117,12 +130,11 @@ static void check_row(const clattn_device_facts *facts, const clattn_tile_reques
         if (tile->block_q < 1 || tile->block_kv < 1 || tile->work_group_size < 1 || tile->heads < 1 ||
             request->num_kv_heads % tile->heads != 0)
             fail_request(facts, request, "no tile", tile);
-        if (vector ? tile->work_group_size != 1 || !vector_kernel_builds(request, (clattn_phase)phase, tile)
-                   : tile->heads != 1 || !simt_kernel_builds(request, (clattn_phase)phase, tile))
+        if (!kernel_builds(request, (clattn_phase)phase, tile))
             fail_request(facts, request, "the kernel does not build", tile);
         if ((uint32_t)tile->work_group_size > facts->max_work_group_size)
             fail_request(facts, request, "more work-items than the device has", tile);
-        if (local_bytes <= 0 || local_bytes > (int64_t)facts->local_memory_bytes)
+        if (plain ? local_bytes != 0 : local_bytes <= 0 || local_bytes > (int64_t)facts->local_memory_bytes)
             fail_request(facts, request, "more local memory than the device has", tile);
         if (!vector && (local_bytes > (int64_t)(32 * KIB) || tile->work_group_size > 256))
             fail_request(facts, request, "more than 32 KiB or 256 work-items", tile);
@@ -203,6 +215,21 @@ static void vector_rows_on_a_gpu_are_refused_or_fit(void **state)
     for (request.head_dim = 8; request.head_dim <= 512; request.head_dim += 8) {
         request.head_dim_v = request.head_dim;
         require_row_or_reason(&facts, &request);
+    }
+}
+
+/* The one family that no device is too small for. */
+static void plain_runs_on_every_device(void **state)
+{
+    static const uint32_t group_limits[] = {1, 2, 24, 64, 4096};
+    (void)state;
+    for (int32_t i = 0; i < COUNT(group_limits); i++) {
+        const clattn_device_facts facts = fake_gpu(0, group_limits[i], 32);
+        clattn_tile_request request = plain_request(CLATTN_FAMILY_PLAIN);
+        require_row(&facts, &request);
+        request.head_dim = request.head_dim_v = 512;
+        request.group_size = 64;
+        require_row(&facts, &request);
     }
 }
 
@@ -316,6 +343,14 @@ static void every_field_is_taken_over(void **state)
         {CLATTN_FAMILY_VECTOR, {.num_queries_per_block = 16}, {[P] = {.block_q = 64}}},
         {CLATTN_FAMILY_VECTOR, {.num_kv_pages_per_block = 3}, {[D] = {.block_kv = 48}, [P] = {.block_kv = 48}}},
         {CLATTN_FAMILY_VECTOR, {.work_group_size = 1}, {{0}}},
+        {CLATTN_FAMILY_PLAIN, {.block_q = 1}, {[P] = {.block_q = 1}}},
+        {CLATTN_FAMILY_PLAIN, {.num_queries_per_block = 3}, {[P] = {.block_q = 12}}},
+        {CLATTN_FAMILY_PLAIN, {.work_group_size = 1}, {[D] = {.work_group_size = 1}, [P] = {.work_group_size = 1}}},
+        {CLATTN_FAMILY_PLAIN, {.num_warps = 2}, {[D] = {.work_group_size = 64}, [P] = {.work_group_size = 64}}},
+        {CLATTN_FAMILY_PLAIN,
+         {.work_group_size = 1024},
+         {[D] = {.work_group_size = 1024}, [P] = {.work_group_size = 1024}}},
+        {CLATTN_FAMILY_PLAIN, {.work_group_size = 33}, {[D] = {.work_group_size = 33}, [P] = {.work_group_size = 33}}},
     };
     (void)state;
     for (int32_t i = 0; i < COUNT(cases); i++)
@@ -373,6 +408,19 @@ static void tiles_that_no_kernel_runs_are_refused(void **state)
     refuse_override(simt, &(clattn_tuning){.block_q = 8, .work_group_size = 8}, "work_group_size");
     refuse_override(simt, &(clattn_tuning){.work_group_size = 2048}, "work_group_size is 2048, the device allows 1024");
     refuse_override(simt, &(clattn_tuning){.num_warps = 33}, "work_group_size is 1056, the device allows 1024");
+}
+
+/* Whatever the value: nothing of it would be used. */
+static void plain_refuses_tiles_and_local_memory(void **state)
+{
+    const clattn_family plain = CLATTN_FAMILY_PLAIN;
+    (void)state;
+    refuse_override(plain, &(clattn_tuning){.block_kv = 16}, "block_kv is 16, but the plain family has no tiles");
+    refuse_override(plain, &(clattn_tuning){.num_kv_pages_per_block = 2}, "num_kv_pages_per_block is 2, but the plain");
+    refuse_override(plain, &(clattn_tuning){.local_memory_limit_bytes = INT64_MAX}, "uses no local memory");
+    refuse_override(plain, &(clattn_tuning){.local_memory_limit_bytes = -1}, "expected 0 or more");
+    refuse_override(plain, &(clattn_tuning){.work_group_size = 1025}, "1025, the device allows 1024");
+    refuse_override(plain, &(clattn_tuning){.block_q = (1 << 14) + 1}, "block_q is 16385");
 }
 
 /* A work-item of the decode kernel takes several vectors of a V row that is wider than its work-group. */
@@ -450,7 +498,7 @@ static int64_t local_bytes_of(clattn_family family, const clattn_row *row)
 static void local_memory_limit_is_exact(void **state)
 {
     (void)state;
-    for (int family = CLATTN_FAMILY_VECTOR; family < CLATTN_NUM_FAMILIES; family++) {
+    for (int family = CLATTN_FAMILY_VECTOR; family <= CLATTN_FAMILY_SIMT; family++) {
         const clattn_row row = require_override((clattn_family)family, NULL);
         clattn_tuning tuning = {.local_memory_limit_bytes = local_bytes_of((clattn_family)family, &row)};
         char words[128];
@@ -485,6 +533,8 @@ int main(void)
         cmocka_unit_test(every_cpu_has_a_row),
         cmocka_unit_test(every_gpu_has_a_row_or_a_reason),
         cmocka_unit_test(vector_rows_on_a_gpu_are_refused_or_fit),
+        cmocka_unit_test(plain_runs_on_every_device),
+        cmocka_unit_test(plain_refuses_tiles_and_local_memory),
         cmocka_unit_test(family_follows_the_facts),
         cmocka_unit_test(a_family_that_does_not_exist_is_refused),
         cmocka_unit_test(every_field_is_taken_over),

@@ -36,7 +36,7 @@ static const char problem_text[] =
     "                       seq_len of a dense cache\n"
     "how to run it\n"
     "  --num-splits N       KV partitions of every row; 0 = automatic (default)\n"
-    "  --family NAME        default, vector, simt\n"
+    "  --family NAME        default, vector, simt, plain\n"
     "  --device NAME|INDEX  part of \"platform / device\", or a number (default: the best device)\n"
     "  --runs N             rounds of probe, probe, operations (default 11); with --overhead calls (default 3000)\n"
     "  --overhead           measure a problem of one key and one head instead: microseconds from call to return of\n"

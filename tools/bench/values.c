@@ -64,7 +64,7 @@ bool bench_value_family(const char *text, clattn_family *family)
     *family = clattn_family_from_name(text);
     if (*family != CLATTN_FAMILY_DEFAULT || strcmp(text, clattn_family_name(CLATTN_FAMILY_DEFAULT)) == 0)
         return true;
-    return bench_error("--family is default, vector or simt, not '%s'", text);
+    return bench_error("--family is default, vector, simt or plain, not '%s'", text);
 }
 
 bool bench_value_operations(const char *text, int max_operations, const bench_operation **operations, int *count)
