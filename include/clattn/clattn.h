@@ -14,6 +14,7 @@
 #include <clattn/status.h>
 #include <clattn/tensor.h>
 #include <clattn/tuning.h>
+#include <clattn/tuning_query.h>
 #include <clattn/version.h>
 
 #endif

@@ -6,9 +6,9 @@
 #include "attention/plan.h"
 
 #include "attention/problem.h"
+#include "attention/row.h"
 #include "kv_cache/slots.h"
 #include "runtime/size.h"
-#include "tuning/resolve.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,11 +47,15 @@ static clattn_status check_params(clattn_context *ctx, const clattn_plan_params 
         .num_pages = params->num_pages,
     };
     CLATTN_TRY(clattn_batch_check(&draft->batch, &draft->num_pages_used, error));
-    CLATTN_TRY(clattn_check_heads(params->num_q_heads, params->num_kv_heads, error));
-    const int32_t head_dim_v = params->head_dim_v != 0 ? params->head_dim_v : params->head_dim;
-    CLATTN_TRY(clattn_check_head_dims(params->head_dim, head_dim_v, error));
-    CLATTN_REQUIRE(error, params->kv_layout >= 0 && params->kv_layout < CLATTN_NUM_KV_LAYOUTS, CLATTN_INVALID_ARGUMENT,
-                   "kv_layout is %d, expected 0..%d", (int)params->kv_layout, CLATTN_NUM_KV_LAYOUTS - 1);
+    clattn_geometry geometry = {
+        .num_q_heads = params->num_q_heads,
+        .num_kv_heads = params->num_kv_heads,
+        .head_dim = params->head_dim,
+        .head_dim_v = params->head_dim_v,
+        .page_size = params->page_size,
+        .kv_layout = params->kv_layout,
+    };
+    CLATTN_TRY(clattn_geometry_check(&geometry, error));
     CLATTN_REQUIRE(error, params->num_splits >= 0, CLATTN_INVALID_ARGUMENT, "num_splits is %d, expected 0 or more",
                    (int)params->num_splits);
     CLATTN_REQUIRE(error, params->num_splits == 0 || !params->batch_invariant, CLATTN_INVALID_ARGUMENT,
@@ -64,7 +68,7 @@ static clattn_status check_params(clattn_context *ctx, const clattn_plan_params 
         .num_q_heads = params->num_q_heads,
         .num_kv_heads = params->num_kv_heads,
         .head_dim = params->head_dim,
-        .head_dim_v = head_dim_v,
+        .head_dim_v = geometry.head_dim_v,
         .one_query = clattn_batch_has_one_query_each(&draft->batch),
         .dense = params->dense,
         .longest_context = clattn_batch_longest_context(&draft->batch),
@@ -77,16 +81,7 @@ static clattn_status check_params(clattn_context *ctx, const clattn_plan_params 
                    "total_tokens %d times num_q_heads %d is more than 2^31-1", (int)params->total_tokens,
                    (int)params->num_q_heads);
 
-    const clattn_tuning *tuning = params->tuning;
-    const clattn_tile_request request = {
-        .family = tuning != NULL && tuning->family != CLATTN_FAMILY_DEFAULT ? tuning->family : ctx->family,
-        .head_dim = params->head_dim,
-        .head_dim_v = head_dim_v,
-        .group_size = params->num_q_heads / params->num_kv_heads,
-        .num_kv_heads = params->num_kv_heads,
-        .token_major = draft->shape.token_major,
-    };
-    return clattn_tuning_resolve(&ctx->facts, &request, params->page_size, tuning, &draft->row, error);
+    return clattn_geometry_row(&ctx->facts, &geometry, ctx->family, params->tuning, &draft->row, error);
 }
 
 static clattn_status reserve_slot_scratch(clattn_plan *plan, int32_t num_slots)

@@ -25,6 +25,15 @@ static clattn_status resolve_side(const char *direct_name, int32_t direct, const
     return CLATTN_OK;
 }
 
+/* Whether an override says anything about a phase's tile. */
+static bool overrides_tile(const clattn_tuning *tuning, clattn_phase phase)
+{
+    const bool sides_of_both = tuning->block_kv != 0 || tuning->num_kv_pages_per_block != 0 ||
+                               tuning->work_group_size != 0 || tuning->num_warps != 0;
+    const bool rows = tuning->block_q != 0 || tuning->num_queries_per_block != 0;
+    return sides_of_both || (rows && phase == CLATTN_PHASE_PREFILL);
+}
+
 static clattn_status apply_override(const clattn_device_facts *facts, const clattn_tile_request *request,
                                     int32_t page_size, const clattn_tuning *tuning, clattn_row *row,
                                     clattn_error *error)
@@ -41,6 +50,8 @@ static clattn_status apply_override(const clattn_device_facts *facts, const clat
                                 page_size, &row->tiles[phase].block_kv, error));
         CLATTN_TRY(resolve_side("work_group_size", tuning->work_group_size, "num_warps", tuning->num_warps,
                                 (int32_t)facts->preferred_multiple, &row->tiles[phase].work_group_size, error));
+        if (overrides_tile(tuning, (clattn_phase)phase))
+            row->levels[phase] = CLATTN_TUNING_OVERRIDE;
     }
     return CLATTN_OK;
 }

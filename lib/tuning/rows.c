@@ -19,6 +19,13 @@ static int32_t largest_power_of_two_within(int64_t limit)
     return power;
 }
 
+static int32_t groups_that_keep_busy(const clattn_device_facts *facts)
+{
+    const uint32_t most = 1u << 16; /* compute units; no device has so many, but a driver may say anything */
+    const uint32_t num_units = facts->num_compute_units < most ? facts->num_compute_units : most;
+    return 8 * (int32_t)(num_units > 0 ? num_units : 1);
+}
+
 /* The largest divisor of num_heads whose states stay within a core's second-level cache. */
 static int32_t heads_within_cache(const clattn_tile_request *request, clattn_tile *tile)
 {
@@ -52,7 +59,7 @@ static void vector_row(const clattn_device_facts *facts, const clattn_tile_reque
     if (request->token_major)
         decode->heads = heads_within_cache(request, decode);
     row->decode_max_rows = 8 * decode->block_q;
-    row->target_groups = 8 * (int32_t)facts->num_compute_units;
+    row->target_groups = groups_that_keep_busy(facts);
 }
 
 /* A row of work-items of the prefill kernel. */
@@ -96,7 +103,7 @@ static void simt_row(const clattn_device_facts *facts, const clattn_tile_request
     while (decode->block_q > 1 && clattn_tile_local_bytes(request, CLATTN_PHASE_DECODE, decode) > budget)
         decode->block_q /= 2;
     row->decode_max_rows = 2 * decode->block_q;
-    row->target_groups = 8 * (int32_t)facts->num_compute_units;
+    row->target_groups = groups_that_keep_busy(facts);
 }
 
 /* Work-items of a plain work-group, and rows of its items: few, since one that has no row is idle. */
@@ -118,7 +125,11 @@ static void plain_row(const clattn_device_facts *facts, clattn_row *row)
 
 void clattn_row_default(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)
 {
-    *row = (clattn_row){.family = request->family, .min_split_tokens = 128};
+    *row = (clattn_row){
+        .family = request->family,
+        .levels = {[CLATTN_PHASE_DECODE] = CLATTN_TUNING_DEFAULT, [CLATTN_PHASE_PREFILL] = CLATTN_TUNING_DEFAULT},
+        .min_split_tokens = 128,
+    };
     if (request->family == CLATTN_FAMILY_VECTOR)
         vector_row(facts, request, row);
     else if (request->family == CLATTN_FAMILY_SIMT)

@@ -4,6 +4,8 @@
 
 #include "runtime/size.h"
 
+#include <stdio.h>
+
 /* TILE_COLUMNS, K_CHUNK and V_CHUNK of the simt prefill kernel. */
 #define SIMT_TILE_COLUMNS 16
 #define SIMT_K_CHUNK 32
@@ -13,11 +15,31 @@
 
 /* A CPU keeps its tiles in cache and calls that local memory; one that offers a GPU's 32 KiB is better treated as a
  * GPU. */
+#define CACHE_SIZED_BYTES ((uint64_t)1 << 20)
+
+static bool has_cache_sized_tiles(const clattn_device_facts *facts)
+{
+    return facts->local_memory_bytes >= CACHE_SIZED_BYTES;
+}
+
 clattn_family clattn_family_of(const clattn_device_facts *facts)
 {
-    const uint64_t cache_sized = 1u << 20;
-    const bool vector = facts->type == CLATTN_DEVICE_CPU && facts->local_memory_bytes >= cache_sized;
+    const bool vector = facts->type == CLATTN_DEVICE_CPU && has_cache_sized_tiles(facts);
     return vector ? CLATTN_FAMILY_VECTOR : CLATTN_FAMILY_SIMT;
+}
+
+void clattn_family_explain(const clattn_device_facts *facts, char reason[CLATTN_SENTENCE_BYTES])
+{
+    const unsigned long long local_bytes = facts->local_memory_bytes;
+    if (facts->type == CLATTN_DEVICE_GPU)
+        snprintf(reason, CLATTN_SENTENCE_BYTES, "the device is a GPU");
+    else if (facts->type != CLATTN_DEVICE_CPU)
+        snprintf(reason, CLATTN_SENTENCE_BYTES, "the device is no CPU, and treated as a GPU");
+    else
+        snprintf(reason, CLATTN_SENTENCE_BYTES,
+                 "the device is a CPU, and its work-groups have %llu bytes of local memory: %s %llu", local_bytes,
+                 has_cache_sized_tiles(facts) ? "at least" : "treated as a GPU, having less than",
+                 (unsigned long long)CACHE_SIZED_BYTES);
 }
 
 static int64_t max_int64(int64_t a, int64_t b)
@@ -123,7 +145,7 @@ clattn_status clattn_tile_check(const clattn_device_facts *facts, const clattn_t
     else
         CLATTN_TRY(check_work_group(facts, tile, error));
 
-    int64_t limit = (int64_t)facts->local_memory_bytes;
+    int64_t limit = facts->local_memory_bytes < INT64_MAX ? (int64_t)facts->local_memory_bytes : INT64_MAX;
     if (local_memory_limit_bytes > 0 && local_memory_limit_bytes < limit)
         limit = local_memory_limit_bytes;
     const int64_t needed = clattn_tile_local_bytes(request, phase, tile);

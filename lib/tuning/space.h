@@ -10,6 +10,7 @@
 
 #include <clattn/device.h>
 #include <clattn/tuning.h>
+#include <clattn/tuning_query.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -36,6 +37,7 @@ typedef struct clattn_tile {
 /* The tiles of both phases, and how a batch is cut into them. */
 typedef struct clattn_row {
     clattn_family family;
+    clattn_tuning_level levels[CLATTN_NUM_PHASES]; /* where a phase's tile comes from */
     clattn_tile tiles[CLATTN_NUM_PHASES];
     size_t local_argument_bytes[CLATTN_NUM_PHASES]; /* local memory that the host passes (vector family), else 0 */
     int32_t decode_max_rows;                        /* a sequence with more packed rows is prefilled */
@@ -45,6 +47,9 @@ typedef struct clattn_row {
 
 /* The family that a device's facts speak for. */
 clattn_family clattn_family_of(const clattn_device_facts *facts);
+
+/* Why that one. */
+void clattn_family_explain(const clattn_device_facts *facts, char reason[CLATTN_SENTENCE_BYTES]);
 
 /* Local memory that a tile's kernel uses, in bytes. */
 int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers which row a problem would run with; how it is found is row.c's. */
+#include "attention/row.h"
+
+#include <clattn/tuning_query.h>
+#include <stdio.h>
+
+const char *clattn_tuning_level_name(clattn_tuning_level level)
+{
+    switch (level) {
+    case CLATTN_TUNING_NONE:
+        return "none";
+    case CLATTN_TUNING_OVERRIDE:
+        return "override";
+    case CLATTN_TUNING_DEFAULT:
+        return "default";
+    case CLATTN_NUM_TUNING_LEVELS:
+        break;
+    }
+    return "invalid";
+}
+
+/* Which family is meant, and why; what is no family is refused. */
+static clattn_status choose_family(const clattn_device_facts *facts, const clattn_tuning_query_params *params,
+                                   clattn_tuning_answer *answer, clattn_error *error)
+{
+    const clattn_family overriding = params->tuning != NULL ? params->tuning->family : CLATTN_FAMILY_DEFAULT;
+    CLATTN_REQUIRE(error, (int)params->family >= 0 && params->family < CLATTN_NUM_FAMILIES, CLATTN_INVALID_ARGUMENT,
+                   "family: expected 0..%d, got %d", CLATTN_NUM_FAMILIES - 1, (int)params->family);
+    CLATTN_REQUIRE(error, (int)overriding >= 0 && overriding < CLATTN_NUM_FAMILIES, CLATTN_INVALID_TUNING,
+                   "tuning: family %d is none", (int)overriding);
+    if (overriding != CLATTN_FAMILY_DEFAULT) {
+        answer->family = overriding;
+        snprintf(answer->family_reason, sizeof answer->family_reason, "the call's override names it");
+    } else if (params->family != CLATTN_FAMILY_DEFAULT) {
+        answer->family = params->family;
+        snprintf(answer->family_reason, sizeof answer->family_reason, "it was asked for by name");
+    } else {
+        answer->family = clattn_family_of(facts);
+        clattn_family_explain(facts, answer->family_reason);
+    }
+    return CLATTN_OK;
+}
+
+static clattn_tuning_tile tile_of(const clattn_tile_request *request, const clattn_row *row, clattn_phase phase)
+{
+    const clattn_tile *tile = &row->tiles[phase];
+    return (clattn_tuning_tile){
+        .level = row->levels[phase],
+        .block_q = tile->block_q,
+        .block_kv = tile->block_kv,
+        .work_group_size = tile->work_group_size,
+        .heads = tile->heads,
+        .lanes = tile->lanes,
+        .local_memory_bytes = (uint64_t)clattn_tile_local_bytes(request, phase, tile),
+    };
+}
+
+static clattn_status find_row(const clattn_device_facts *facts, const clattn_tuning_query_params *params,
+                              clattn_tuning_answer *answer, clattn_error *error)
+{
+    CLATTN_REQUIRE(error, params->page_size >= 1, CLATTN_INVALID_ARGUMENT, "page_size is %d, expected 1 or more",
+                   (int)params->page_size);
+    clattn_geometry geometry = {
+        .num_q_heads = params->num_q_heads,
+        .num_kv_heads = params->num_kv_heads,
+        .head_dim = params->head_dim,
+        .head_dim_v = params->head_dim_v,
+        .page_size = params->page_size,
+        .kv_layout = params->kv_layout,
+    };
+    CLATTN_TRY(clattn_geometry_check(&geometry, error));
+    CLATTN_TRY(choose_family(facts, params, answer, error));
+    clattn_row row;
+    CLATTN_TRY(clattn_geometry_row(facts, &geometry, answer->family, params->tuning, &row, error));
+    const clattn_tile_request request = clattn_geometry_request(&geometry, answer->family, params->tuning);
+    answer->decode = tile_of(&request, &row, CLATTN_PHASE_DECODE);
+    answer->prefill = tile_of(&request, &row, CLATTN_PHASE_PREFILL);
+    answer->decode_max_rows = row.decode_max_rows;
+    answer->target_groups = row.target_groups;
+    answer->min_split_tokens = row.min_split_tokens;
+    return CLATTN_OK;
+}
+
+clattn_status clattn_tuning_query(const clattn_device_facts *facts, const clattn_tuning_query_params *params,
+                                  clattn_tuning_answer *answer)
+{
+    if (answer == NULL)
+        return CLATTN_INVALID_ARGUMENT;
+    *answer = (clattn_tuning_answer){.family = CLATTN_FAMILY_DEFAULT};
+    clattn_error error = {.text = ""};
+    clattn_status status = CLATTN_INVALID_ARGUMENT;
+    if (facts == NULL || params == NULL)
+        clattn_error_set(&error, status, "%s is NULL", facts == NULL ? "facts" : "params");
+    else
+        status = find_row(facts, params, answer, &error);
+    snprintf(answer->refusal, sizeof answer->refusal, "%.*s", CLATTN_SENTENCE_BYTES - 1, error.text);
+    return status;
+}
