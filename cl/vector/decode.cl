@@ -186,7 +186,7 @@ static inline void softmax_update(local float *scores, local float *row_max, loc
     lanes_t largest = AT(scores, 0);
 #pragma unroll
     for (int key = LANES; key < BLOCK_KV; key += LANES)
-        largest = fmax(largest, AT(scores, key));
+        largest = larger(AT(scores, key), largest);
     const float old_max = *row_max;
     const float new_max = fmax(old_max, largest_lane(largest));
     lanes_t sum = AT(row_sum, 0);
@@ -214,7 +214,7 @@ static inline void softmax_update(local float *scores, local float *row_max, loc
  * Adds the weighted V rows for `chunk` vectors from `vector` on; `masked` (both constants): a zero weight must not meet
  * a V that holds NaN.
  */
-static inline void accumulate_pv(local float *acc_rows, local const float *weights, value_pointer v, const key_block *keys,
+SPECIALISED void accumulate_pv(local float *acc_rows, local const float *weights, value_pointer v, const key_block *keys,
                                  const upcoming_rows *upcoming, int vector, const int chunk, const int masked)
 {
     const int first_d = vector * LANES;
@@ -252,7 +252,7 @@ static inline void accumulate_pv(local float *acc_rows, local const float *weigh
 }
 
 /* All of head_dim_v: whole chunks, then what is left. */
-static inline void accumulate_pv_rows(local float *acc_rows, local const float *weights, value_pointer v, const key_block *keys,
+SPECIALISED void accumulate_pv_rows(local float *acc_rows, local const float *weights, value_pointer v, const key_block *keys,
                                       const upcoming_rows *upcoming, const int masked)
 {
     int vector = 0;

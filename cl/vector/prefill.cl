@@ -153,7 +153,7 @@ static inline int_lanes_t visible(int key, int_lanes_t first, int_lanes_t past)
 }
 
 /* The scores of one key, as small as none for the rows that do not see it if the tile is `masked` (a constant). */
-static inline lanes_t visible_score(local const float *scores, int key, int_lanes_t first, int_lanes_t past, const int masked)
+SPECIALISED lanes_t visible_score(local const float *scores, int key, int_lanes_t first, int_lanes_t past, const int masked)
 {
     const lanes_t score = AT(scores, key * ROW_BLOCK);
     return masked ? select((lanes_t)(NO_LOGIT), score, visible(key, first, past)) : score;
@@ -164,20 +164,20 @@ static inline lanes_t visible_score(local const float *scores, int key, int_lane
  * key that a row does not see gets weight 0 whatever its score. Returns what the rows' earlier sums have to be
  * multiplied by.
  */
-static inline lanes_t softmax_update(local float *scores, local float *row_max, local float *row_sum, int_lanes_t first,
+SPECIALISED lanes_t softmax_update(local float *scores, local float *row_max, local float *row_sum, int_lanes_t first,
                                      int_lanes_t past, const int masked)
 {
     const lanes_t old_max = AT(row_max, 0);
     lanes_t max_even = old_max; /* two chains, since each step waits for the one before */
     lanes_t max_odd = old_max;
     for (int key = 0; key + 1 < BLOCK_KV; key += 2) {
-        max_even = fmax(max_even, visible_score(scores, key, first, past, masked));
-        max_odd = fmax(max_odd, visible_score(scores, key + 1, first, past, masked));
+        max_even = larger(visible_score(scores, key, first, past, masked), max_even);
+        max_odd = larger(visible_score(scores, key + 1, first, past, masked), max_odd);
     }
 #if BLOCK_KV % 2 != 0
-    max_even = fmax(max_even, visible_score(scores, BLOCK_KV - 1, first, past, masked));
+    max_even = larger(visible_score(scores, BLOCK_KV - 1, first, past, masked), max_even);
 #endif
-    const lanes_t new_max = fmax(max_even, max_odd);
+    const lanes_t new_max = larger(max_even, max_odd);
     lanes_t sum = (lanes_t)(0.0f);
     for (int key = 0; key < BLOCK_KV; ++key) {
         lanes_t weight = WEIGHT(AT(scores, key * ROW_BLOCK), new_max);
@@ -196,7 +196,7 @@ static inline lanes_t softmax_update(local float *scores, local float *row_max, 
  * Adds the weighted V rows. `masked` is a constant: where a row may not see a key, a zero weight must not meet a V
  * that holds NaN.
  */
-static inline void accumulate_pv(local float *acc_block, local const float *weights, const value_row *values, int num_keys,
+SPECIALISED void accumulate_pv(local float *acc_block, local const float *weights, const value_row *values, int num_keys,
                                  const int masked)
 {
     for (int d = 0; d < HEAD_DIM_V; d += PV_DIMS) {
@@ -252,7 +252,7 @@ typedef struct {
 } block_state;
 
 /* One block of rows against one tile of keys; `masked` is a constant: some row does not see some key. */
-static inline void attend(const block_state *state, local float *s_tile, const key_row *keys, const value_row *values, int tile,
+SPECIALISED void attend(const block_state *state, local float *s_tile, const key_row *keys, const value_row *values, int tile,
                           int num_keys, const attention_args *args, const int masked)
 {
     compute_qk(s_tile, state->q_block, keys, args);

@@ -28,6 +28,18 @@ typedef PASTE(int, LANES) int_lanes_t;
 #define PREFETCH(address)
 #endif
 
+/*
+ * For functions with parameters that are said to be constants: a large one that is called twice is otherwise compiled
+ * once, and tests them at every step.
+ */
+#define SPECIALISED __attribute__((always_inline)) static inline
+
+/* fmax() that takes one instruction: where `a` is NaN it is `b`, as there, but `b` must be a number. */
+static inline lanes_t larger(lanes_t a, lanes_t b)
+{
+    return a > b ? a : b;
+}
+
 /* A vector in local memory, at an element index that is a multiple of LANES. */
 #define AT(array, index) (*(local lanes_t *)((array) + (index)))
 
@@ -134,7 +146,7 @@ static inline lanes_t fold_1(lanes_t a, lanes_t b)
 #endif
 
 /* Joins two subtrees of num_leaves vectors each; num_leaves is a constant. */
-static inline lanes_t fold(lanes_t a, lanes_t b, const int num_leaves)
+SPECIALISED lanes_t fold(lanes_t a, lanes_t b, const int num_leaves)
 {
 #if LANES == 16
     if (num_leaves == LANES / 16)
