@@ -4,6 +4,7 @@
 #define CLATTN_CACHE_H
 
 #include <clattn/context.h>
+#include <clattn/verdict.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -22,7 +23,8 @@ typedef enum clattn_cache_file_state {
 /** "valid", "damaged", "foreign", "temporary"; "invalid" otherwise. */
 CLATTN_API const char *clattn_cache_file_state_name(clattn_cache_file_state state);
 
-/** A file of the cache. The texts behind `num_bytes` are "" unless the state is VALID. */
+/** A file of the cache: a program or, where kernels prove themselves, the verdict on one. The texts behind `num_bytes`
+ * are "" unless the state is VALID. */
 typedef struct clattn_cache_file {
     const char *name; /* within the directory */
     clattn_cache_file_state state;
@@ -32,8 +34,9 @@ typedef struct clattn_cache_file {
     const char *device;
     const char *vendor;
     const char *driver;
-    const char *program; /* such as "simt/decode" */
-    const char *options; /* that the program was built with */
+    const char *program;           /* such as "simt/decode" */
+    const char *options;           /* that the program was built with */
+    const clattn_verdict *verdict; /* on that program; NULL = the file is the program, or is not VALID */
 } clattn_cache_file;
 
 /** Receives one file; what it points to lives during the call. */

@@ -34,7 +34,8 @@ extern "C" {
     X(OUT_OF_DEVICE_MEMORY, -14, "the device ran out of memory")                                                       \
     X(NO_DEVICE, -15, "no OpenCL device answers the request")                                                          \
     X(BUILD_FAILED, -16, "the device compiler refused a kernel")                                                       \
-    X(OPENCL_ERROR, -17, "an OpenCL call failed")
+    X(OPENCL_ERROR, -17, "an OpenCL call failed")                                                                      \
+    X(KERNEL_REJECTED, -18, "a kernel did not prove itself on this device, and no other does its work")
 
 typedef enum clattn_status {
 #define CLATTN_STATUS_ENUM(name, value, message) CLATTN_##name = (value),

@@ -4,6 +4,7 @@
 
 #include "runtime/program_cache.h"
 #include "runtime/program_key.h"
+#include "runtime/verdict_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -58,15 +59,21 @@ static clattn_cache_file file_without_key(const char *name, clattn_cache_file_st
     };
 }
 
-/* Fills in what a whole file says of itself, if it is one that a load would find; cuts its key up. */
-static void describe(const clattn_cache_contents *contents, clattn_cache_file *file)
+/*
+ * Fills in what a whole file says of itself, if it is one that a load would find; cuts its key up. A verdict goes to
+ * `verdict`.
+ */
+static void describe(const clattn_cache_contents *contents, clattn_cache_file *file, clattn_verdict *verdict)
 {
     file->state = CLATTN_CACHE_FILE_FOREIGN;
     char name[CLATTN_CACHE_NAME_BYTES];
     clattn_program_cache_name(contents->key, name);
+    char *judged = clattn_verdict_key_program(contents->key);
+    if (judged != NULL && !clattn_verdict_decode(contents->data, contents->data_bytes, verdict))
+        return;
     clattn_program_key key;
     if (strlen(contents->key) != contents->key_bytes || strcmp(name, file->name) != 0 ||
-        !clattn_program_key_parse(contents->key, &key))
+        !clattn_program_key_parse(judged != NULL ? judged : contents->key, &key))
         return;
     file->state = CLATTN_CACHE_FILE_VALID;
     file->version = key.version;
@@ -76,6 +83,7 @@ static void describe(const clattn_cache_contents *contents, clattn_cache_file *f
     file->driver = key.driver;
     file->program = key.program;
     file->options = key.options;
+    file->verdict = judged != NULL ? verdict : NULL;
 }
 
 /* Reads one file of the cache and hands it over. */
@@ -92,6 +100,7 @@ static clattn_status visit_file(const char *path, const char *name, clattn_cache
         return CLATTN_OK;
     }
     clattn_cache_contents contents = {0};
+    clattn_verdict verdict;
     const int descriptor = clattn_cache_file_open(path);
     if (descriptor >= 0) {
         const clattn_cache_result result = clattn_cache_file_read(descriptor, &contents);
@@ -99,7 +108,7 @@ static clattn_status visit_file(const char *path, const char *name, clattn_cache
         CLATTN_REQUIRE(error, result != CLATTN_CACHE_MISS, CLATTN_OUT_OF_MEMORY, "no memory for the cache file %s",
                        path);
         if (result == CLATTN_CACHE_HIT)
-            describe(&contents, &file);
+            describe(&contents, &file, &verdict);
     }
     visit(user, &file);
     free(contents.key);

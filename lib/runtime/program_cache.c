@@ -67,12 +67,11 @@ clattn_cache_result clattn_program_cache_load(const char *directory, const char 
     return result;
 }
 
-/* Makes a directory and its parents. That it did not work shows when a file is made in it. */
-static void make_directory(const char *directory)
+bool clattn_program_cache_make_directory(const char *directory)
 {
     char *path = strdup(directory);
     if (path == NULL)
-        return;
+        return false;
     for (char *separator = strchr(path + 1, '/'); separator != NULL; separator = strchr(separator + 1, '/')) {
         *separator = '\0';
         (void)mkdir(path, 0700);
@@ -80,6 +79,7 @@ static void make_directory(const char *directory)
     }
     (void)mkdir(path, 0700);
     free(path);
+    return true;
 }
 
 /*
@@ -101,9 +101,8 @@ static bool write_file(char *temporary, const char *path, const char *key, const
 
 bool clattn_program_cache_save(const char *directory, const char *key, const void *data, size_t num_bytes)
 {
-    if (directory[0] == '\0' || num_bytes == 0)
+    if (directory[0] == '\0' || num_bytes == 0 || !clattn_program_cache_make_directory(directory))
         return false;
-    make_directory(directory);
     char *path = path_of(directory, key);
     char *temporary = clattn_program_cache_path(directory, CLATTN_CACHE_TEMPORARY_PREFIX "XXXXXX");
     const bool written = path != NULL && temporary != NULL && write_file(temporary, path, key, data, num_bytes);

@@ -18,6 +18,9 @@ void clattn_program_cache_name(const char *key, char name[CLATTN_CACHE_NAME_BYTE
 /* "<directory>/<name>", malloc'ed; NULL without memory. */
 char *clattn_program_cache_path(const char *directory, const char *name);
 
+/* Makes a directory and its parents; that it did not work shows when a file is made in it. False without memory. */
+bool clattn_program_cache_make_directory(const char *directory);
+
 /*
  * Reads the binary of `key` (the full text that identifies it: sources, defines, device, driver, platform; only
  * its hash names the file, the text itself is stored and compared). On a hit *data is malloc'ed and the caller frees

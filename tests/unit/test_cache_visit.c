@@ -3,6 +3,7 @@
 #include "runtime/cache_visit.h"
 #include "runtime/program_cache.h"
 #include "runtime/program_key.h"
+#include "runtime/verdict_file.h"
 #include "support/directory.h"
 
 #include <clattn/version.h>
@@ -138,6 +139,39 @@ static void saved_files_tell_what_they_are(void **state)
     assert_int_equal(list(*state).num_bytes, total);
 }
 
+/* Of a program's file and that of the verdict on it. */
+static void record_verdict(void *user, const clattn_cache_file *file)
+{
+    int *num_verdicts = user;
+    assert_int_equal(file->state, CLATTN_CACHE_FILE_VALID);
+    assert_string_equal(file->program, "merge");
+    assert_string_equal(file->driver, facts.driver);
+    if (file->verdict == NULL)
+        return;
+    assert_int_equal(file->verdict->kind, CLATTN_VERDICT_REJECTED);
+    assert_true(file->verdict->worst_error == 3.5);
+    assert_string_equal(file->verdict->reason, "wrong");
+    ++*num_verdicts;
+}
+
+static void verdicts_are_listed_with_their_program(void **state)
+{
+    const clattn_verdict verdict = {.kind = CLATTN_VERDICT_REJECTED, .worst_error = 3.5, .reason = "wrong"};
+    clattn_error error = {.text = ""};
+    char *program_key = key_of(1);
+    char *key = clattn_verdict_key(program_key);
+    int num_verdicts = 0;
+    save(*state, 1);
+    assert_true(clattn_verdict_save(*state, key, &verdict));
+    assert_files(*state, 2, 0, 0, 0);
+    assert_int_equal(clattn_cache_visit(*state, record_verdict, &num_verdicts, &error), CLATTN_OK);
+    assert_int_equal(num_verdicts, 1);
+    assert_true(clattn_program_cache_save(*state, key, "no verdict", 10));
+    assert_files(*state, 1, 0, 1, 0);
+    free(key);
+    free(program_key);
+}
+
 static void every_truncation_and_flipped_byte_is_damage(void **state)
 {
     char path[SUPPORT_PATH_BYTES];
@@ -244,6 +278,7 @@ int main(void)
         IN_DIRECTORY(nothing_where_nothing_was_cached),
         IN_DIRECTORY(directory_that_cannot_be_read_is_refused),
         IN_DIRECTORY(saved_files_tell_what_they_are),
+        IN_DIRECTORY(verdicts_are_listed_with_their_program),
         IN_DIRECTORY(every_truncation_and_flipped_byte_is_damage),
         IN_DIRECTORY(whole_files_that_are_never_used_are_foreign),
         IN_DIRECTORY(files_that_are_not_the_caches_are_passed_over),
