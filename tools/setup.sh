@@ -4,12 +4,15 @@
 # Installs what building, testing and demonstrating clattn needs, and configures a build folder if asked to.
 # tools/test.sh and tools/demo.sh call this first; when everything is there it only looks, and needs no network.
 #
-# usage: sh tools/setup.sh [BUILD_FOLDER [MESON_OPTION...]]
+# usage: sh tools/setup.sh [--matrix] [BUILD_FOLDER [MESON_OPTION...]]
+#
+#   --matrix   also install the compilers and OpenCL implementations that only checks run; a check whose compiler or
+#              implementation is not here is skipped, so that nothing fails where they cannot be had
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
-# Debian 12's names. One list: continuous integration uses all of it, and a second list would drift.
+# Debian 12's names.
 packages="
 clang
 clang-format
@@ -28,6 +31,21 @@ pocl-opencl-icd
 python3
 "
 
+# With --matrix. Apart, since some are OpenCL drivers, which every program on the machine would then see.
+matrix_packages="
+clang-15
+intel-opencl-icd
+libclc-15
+libclc-15-dev
+llvm-spirv-15
+spirv-tools
+"
+
+# With --matrix: clang 19 and the bitcode for its GPUs. Debian's libclc-19 and libclc-15, which PoCL and Mesa build with,
+# exclude each other, so these are unpacked beside the system instead of installed.
+clang_19_packages="clang-19 libclang-common-19-dev libclang-cpp19 libclc-19 libllvm19"
+clang_19_folder=$root/build-clang-19
+
 # What pkg-config has to find, and for which part.
 modules="OpenCL cmocka libcjson libxxhash"
 
@@ -44,7 +62,7 @@ fail()
 
 missing_packages()
 {
-    for package in $packages; do
+    for package; do
         # The blanks tell "installed" from "not-installed", for one architecture or several.
         case $(dpkg-query -W -f ' ${db:Status-Status} ' "$package" 2>/dev/null) in
         *' installed '*) ;;
@@ -77,6 +95,33 @@ install_packages()
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 \
         --no-install-recommends install $1
 }
+
+# Not being able to is no failure: see --matrix.
+install_matrix()
+{
+    # shellcheck disable=SC2086 # lists of words
+    missing=$(missing_packages $matrix_packages)
+    if [ -n "$missing" ]; then
+        say "installing$missing"
+        install_packages "$missing" || say "could not install them; the checks that need them will be skipped"
+    fi
+    [ -e "$clang_19_folder" ] || unpack_clang_19 || say "could not unpack clang 19; its checks will be skipped"
+}
+
+# Into a folder of another name first: the final one is complete or not there.
+unpack_clang_19()
+(
+    say "unpacking clang 19 in $clang_19_folder"
+    part=$clang_19_folder.part
+    rm -rf -- "$part"
+    # shellcheck disable=SC2086 # a list of words
+    mkdir -p "$part/packages" &&
+        cd "$part/packages" &&
+        apt-get -qq -o APT::Sandbox::User="$(id -un)" download $clang_19_packages &&
+        find . -name '*.deb' -exec dpkg-deb -x {} "$part" \; &&
+        rm -rf -- "$part/packages" &&
+        mv -- "$part" "$clang_19_folder"
+)
 
 first_of()
 {
@@ -141,19 +186,27 @@ configure()
     meson setup "$@" "$folder"
 }
 
+matrix=no
+case ${1-} in
+--matrix)
+    matrix=yes
+    shift
+    ;;
+esac
 case ${1-} in
 -h | --help)
-    sed -n '4,7s/^# \{0,1\}//p' "$0"
+    sed -n '4,10s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
 -*)
-    fail "unknown option $1; usage: sh tools/setup.sh [BUILD_FOLDER [MESON_OPTION...]]"
+    fail "unknown option $1; usage: sh tools/setup.sh [--matrix] [BUILD_FOLDER [MESON_OPTION...]]"
     ;;
 esac
 
 complete=no
 if command -v apt-get >/dev/null 2>&1 && command -v dpkg-query >/dev/null 2>&1; then
-    missing=$(missing_packages)
+    # shellcheck disable=SC2086 # a list of words
+    missing=$(missing_packages $packages)
     if [ -z "$missing" ]; then
         complete=yes
     else
@@ -164,6 +217,7 @@ if command -v apt-get >/dev/null 2>&1 && command -v dpkg-query >/dev/null 2>&1; 
             say "could not install them; going on if the tools are there all the same"
         fi
     fi
+    [ $matrix = no ] || install_matrix
 fi
 if [ $complete = no ]; then
     missing=$(missing_tools)
