@@ -52,18 +52,25 @@ typedef struct clattn_plan clattn_plan;
  *
  * Edge      num_seqs 0 and sequences without queries are legal. Without query_start_loc there are as many tokens as
  *           sequences (or no sequence at all), and a context_len of 0 is legal: that row is written 0. Dense: the keys
- * of a sequence are sequence_start..min(context_len, page_size)-1, none if that is empty, whatever the two numbers are;
- * its query stands at context_len - 1. A window pair (L, R) is a sliding_window of L+1 there,
- *           of 0 for an L of 2^31-1 Numerics  with num_splits
- * > 0 or batch_invariant the work items of a sequence do not depend on the others Async     the arrays are copied
- * before the call returns; the upload is enqueued Errors    INVALID_ARGUMENT  a NULL pointer, a count out of range,
- * num_splits together with batch_invariant, block_tables, pages_per_seq, query_start_loc or fewer pages than sequences
- * with dense, sequence_start without it INVALID_BATCH     query_start_loc not from 0 or decreasing, more queries than
- * total_tokens, q_len > context_len, a table too short for its context_len, a total_tokens other than num_seqs where
- * query_start_loc is NULL INVALID_PAGE      a used block table entry outside [0, num_pages): names sequence, logical
- * page and value; a slot outside [0, num_pages*page_size) or given twice UNSUPPORTED       head_dim or head_dim_v not a
- * multiple of 8 in 8..512 INVALID_TUNING    an override that the device cannot run SIZE_OVERFLOW     the work list or
- * the workspace is larger than 2^31-1 entries OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY, OPENCL_ERROR Since     0.1
+ *           of a sequence are sequence_start..min(context_len, page_size)-1, none if that is empty, whatever the two
+ *           numbers are; its query stands at context_len - 1. A window pair (L, R) is a sliding_window of L+1 there, of
+ *           0 for an L of 2^31-1
+ * Numerics  with num_splits > 0 or batch_invariant the work items of a sequence do not depend on the others
+ * Async     the arrays are copied before the call returns; the upload is enqueued
+ * Errors    INVALID_ARGUMENT  a NULL pointer, a count out of range, num_splits together with batch_invariant;
+ *                             block_tables, pages_per_seq, query_start_loc or fewer pages than sequences with dense,
+ *                             sequence_start without it
+ *           INVALID_BATCH     query_start_loc not from 0 or decreasing, more queries than total_tokens, q_len >
+ *                             context_len, a table too short for its context_len, a total_tokens other than num_seqs
+ *                             where query_start_loc is NULL
+ *           INVALID_PAGE      a used block table entry outside [0, num_pages): names sequence, logical page and value;
+ *                             a slot outside [0, num_pages*page_size) or given twice
+ *           UNSUPPORTED       head_dim or head_dim_v not a multiple of 8 in 8..512
+ *           INVALID_TUNING    an override that the device cannot run
+ *           SIZE_OVERFLOW     the work list or the workspace is larger than 2^31-1 entries, a sequence has more than
+ *                             2^31-1-2^14 keys
+ *           OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY, OPENCL_ERROR
+ * Since     0.1
  */
 CLATTN_API clattn_status clattn_plan_create(clattn_context *ctx, const clattn_plan_params *params, clattn_plan **plan);
 

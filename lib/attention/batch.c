@@ -104,6 +104,17 @@ static clattn_status check_pages(const clattn_batch *batch, int32_t sequence, cl
     return CLATTN_OK;
 }
 
+/* The keys of a sequence end where its context does, or its page if it has but one. */
+static clattn_status check_num_keys(const clattn_batch *batch, int32_t sequence, clattn_error *error)
+{
+    int32_t end = batch->context_lens[sequence];
+    if (batch->dense && end > batch->page_size)
+        end = batch->page_size;
+    CLATTN_REQUIRE(error, end <= CLATTN_MOST_KEYS, CLATTN_SIZE_OVERFLOW, "sequence %d has %d keys, more than %d",
+                   (int)sequence, (int)end, CLATTN_MOST_KEYS);
+    return CLATTN_OK;
+}
+
 clattn_status clattn_batch_check(const clattn_batch *batch, int64_t *num_used_pages, clattn_error *error)
 {
     CLATTN_TRY(check_counts(batch, error));
@@ -112,6 +123,7 @@ clattn_status clattn_batch_check(const clattn_batch *batch, int64_t *num_used_pa
     for (int32_t s = 0; s < batch->num_seqs; ++s) {
         if (!batch->dense)
             CLATTN_TRY(check_pages(batch, s, error));
+        CLATTN_TRY(check_num_keys(batch, s, error));
         num_used += num_used_pages_of(batch, s);
     }
     CLATTN_REQUIRE(error, num_used <= INT32_MAX, CLATTN_SIZE_OVERFLOW, "the batch uses %lld pages, more than 2^31-1",

@@ -7,10 +7,14 @@
 #define CLATTN_ATTENTION_BATCH_H
 
 #include "runtime/error.h"
+#include "tuning/space.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* The most keys of a sequence: kernels step from tile to tile in an int, past the last key by less than a tile. */
+#define CLATTN_MOST_KEYS (INT32_MAX - CLATTN_LARGEST_TILE_SIDE)
 
 /* The caller's arrays, as clattn_plan_params words them. */
 typedef struct clattn_batch {

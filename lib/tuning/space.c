@@ -131,7 +131,7 @@ clattn_status clattn_tile_check(const clattn_device_facts *facts, const clattn_t
                                 clattn_phase phase, const clattn_tile *tile, int64_t local_memory_limit_bytes,
                                 clattn_error *error)
 {
-    const int32_t largest_side = 1 << 14; /* keeps the sizes below out of overflow */
+    const int32_t largest_side = CLATTN_LARGEST_TILE_SIDE; /* keeps the sizes below out of overflow */
     CLATTN_REQUIRE(error, tile->block_q >= 1 && tile->block_q <= largest_side, CLATTN_INVALID_TUNING,
                    "tuning: block_q is %d, expected 1..%d", (int)tile->block_q, (int)largest_side);
     CLATTN_REQUIRE(error, tile->block_kv >= 1 && tile->block_kv <= largest_side, CLATTN_INVALID_TUNING,

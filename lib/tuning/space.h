@@ -16,6 +16,9 @@
 
 typedef enum clattn_phase { CLATTN_PHASE_DECODE, CLATTN_PHASE_PREFILL, CLATTN_NUM_PHASES } clattn_phase;
 
+/* The most rows or keys of a tile. */
+#define CLATTN_LARGEST_TILE_SIDE (1 << 14)
+
 /* What a tile is chosen for. */
 typedef struct clattn_tile_request {
     clattn_family family;

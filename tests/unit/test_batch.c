@@ -221,7 +221,7 @@ static void page_outside_the_cache_is_refused_by_place(void **state)
 static void one_page_may_hold_the_longest_context(void **state)
 {
     const int32_t query_start_loc[] = {0, 1};
-    const int32_t context_lens[] = {INT32_MAX};
+    int32_t context_lens[] = {CLATTN_MOST_KEYS};
     const int32_t table[] = {INT32_MAX - 1};
     clattn_batch batch = {
         .num_seqs = 1,
@@ -237,10 +237,33 @@ static void one_page_may_hold_the_longest_context(void **state)
     (void)state;
     accept(&batch, 1);
     clattn_batch_fill_spans(&batch, &span);
-    assert_int_equal(span.first_position, INT32_MAX - 1);
-    assert_int_equal(span.kv_end, INT32_MAX);
-    batch.page_size = INT32_MAX - 1;
+    assert_int_equal(span.first_position, CLATTN_MOST_KEYS - 1);
+    assert_int_equal(span.kv_end, CLATTN_MOST_KEYS);
+    batch.page_size = CLATTN_MOST_KEYS - 1;
     refuse(&batch, CLATTN_INVALID_BATCH, "sequence 0 needs 2 pages");
+    batch.page_size = INT32_MAX;
+    context_lens[0]++;
+    refuse(&batch, CLATTN_SIZE_OVERFLOW, "sequence 0 has 2147467264 keys, more than 2147467263");
+    context_lens[0] = INT32_MAX;
+    refuse(&batch, CLATTN_SIZE_OVERFLOW, "sequence 0 has 2147483647 keys");
+}
+
+/* Past the last key a kernel looks for the next tile: that place must be an int too. */
+static void dense_row_of_more_keys_than_kernels_count_is_refused(void **state)
+{
+    const int32_t ends[] = {INT32_MAX, CLATTN_MOST_KEYS};
+    clattn_batch batch = {.num_seqs = 2,
+                          .total_tokens = 2,
+                          .context_lens = ends,
+                          .dense = true,
+                          .page_size = CLATTN_MOST_KEYS,
+                          .num_pages = 2};
+    (void)state;
+    accept(&batch, 2);
+    batch.page_size++;
+    refuse(&batch, CLATTN_SIZE_OVERFLOW, "sequence 0 has 2147467264 keys, more than 2147467263");
+    batch.num_seqs = batch.total_tokens = 0; /* pages of any size, as long as nobody reaches so far into one */
+    accept(&batch, 0);
 }
 
 /* 2^31 table entries, all page 0, that take no memory: /dev/zero mapped for reading. */
@@ -502,6 +525,7 @@ int main(void)
         cmocka_unit_test(table_too_short_for_its_context_is_refused),
         cmocka_unit_test(page_outside_the_cache_is_refused_by_place),
         cmocka_unit_test(one_page_may_hold_the_longest_context),
+        cmocka_unit_test(dense_row_of_more_keys_than_kernels_count_is_refused),
         cmocka_unit_test(more_pages_than_int32_counts_are_refused),
         cmocka_unit_test(spans_and_pages_match_random_batches),
         cmocka_unit_test(one_query_each_needs_no_query_start_loc),
