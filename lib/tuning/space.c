@@ -22,16 +22,32 @@ static bool has_cache_sized_tiles(const clattn_device_facts *facts)
     return facts->local_memory_bytes >= CACHE_SIZED_BYTES;
 }
 
+/* What the smallest default tiles of the simt family need, at any head_dim. */
+#define SIMT_LEAST_LOCAL_BYTES ((uint64_t)16 << 10)
+#define SIMT_LEAST_WORK_GROUP 16u
+
+static bool has_room_for_tiles(const clattn_device_facts *facts)
+{
+    return facts->local_memory_bytes >= SIMT_LEAST_LOCAL_BYTES && facts->max_work_group_size >= SIMT_LEAST_WORK_GROUP;
+}
+
 clattn_family clattn_family_of(const clattn_device_facts *facts)
 {
-    const bool vector = facts->type == CLATTN_DEVICE_CPU && has_cache_sized_tiles(facts);
-    return vector ? CLATTN_FAMILY_VECTOR : CLATTN_FAMILY_SIMT;
+    if (facts->type == CLATTN_DEVICE_CPU && has_cache_sized_tiles(facts))
+        return CLATTN_FAMILY_VECTOR;
+    return has_room_for_tiles(facts) ? CLATTN_FAMILY_SIMT : CLATTN_FAMILY_PLAIN;
 }
 
 void clattn_family_explain(const clattn_device_facts *facts, char reason[CLATTN_SENTENCE_BYTES])
 {
     const unsigned long long local_bytes = facts->local_memory_bytes;
-    if (facts->type == CLATTN_DEVICE_GPU)
+    if (clattn_family_of(facts) == CLATTN_FAMILY_PLAIN)
+        snprintf(reason, CLATTN_SENTENCE_BYTES,
+                 "the device has %llu bytes of local memory and %u work-items for a work-group, the simt family needs "
+                 "%llu and %u",
+                 local_bytes, (unsigned)facts->max_work_group_size, (unsigned long long)SIMT_LEAST_LOCAL_BYTES,
+                 SIMT_LEAST_WORK_GROUP);
+    else if (facts->type == CLATTN_DEVICE_GPU)
         snprintf(reason, CLATTN_SENTENCE_BYTES, "the device is a GPU");
     else if (facts->type != CLATTN_DEVICE_CPU)
         snprintf(reason, CLATTN_SENTENCE_BYTES, "the device is no CPU, and treated as a GPU");

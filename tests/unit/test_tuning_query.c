@@ -227,7 +227,10 @@ static void devices_without_room_are_refused_with_the_reason(void **state)
     clattn_device_facts small = gpu;
     (void)state;
     small.local_memory_bytes = 4 * KIB;
+    params.family = CLATTN_FAMILY_SIMT; /* by itself such a device takes the plain one */
     assert_refused(&small, &params, CLATTN_INVALID_TUNING, CLATTN_FAMILY_SIMT, "bytes of local memory, the limit is");
+    params.family = CLATTN_FAMILY_DEFAULT;
+    assert_int_equal(require_answer(&small, &params).family, CLATTN_FAMILY_PLAIN);
     params.tuning = &(clattn_tuning){.local_memory_limit_bytes = 1};
     assert_refused(&cpu, &params, CLATTN_INVALID_TUNING, CLATTN_FAMILY_VECTOR, "the limit is 1");
     params.tuning = &(clattn_tuning){.block_q = 7};
