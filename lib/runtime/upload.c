@@ -4,20 +4,34 @@
 
 #include <stdlib.h>
 
-static void release_event(clattn_staging *staging)
+/*
+ * Waits until no write reads the memory any more. A wait may fail because the write did, which is over then, or for
+ * want of something, and is tried once more. An error if nothing is known after that: the memory must not be touched.
+ */
+static cl_int await_write(clattn_staging *staging)
 {
-    if (staging->written != NULL) {
-        clWaitForEvents(1, &staging->written);
-        clReleaseEvent(staging->written);
-        staging->written = NULL;
-    }
+    if (staging->written == NULL)
+        return CL_SUCCESS;
+    cl_int state = CL_QUEUED;
+    cl_int result = clWaitForEvents(1, &staging->written);
+    if (result != CL_SUCCESS &&
+        clGetEventInfo(staging->written, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL) == CL_SUCCESS)
+        result = state <= CL_COMPLETE ? CL_SUCCESS : clWaitForEvents(1, &staging->written);
+    if (result != CL_SUCCESS)
+        return result;
+    clReleaseEvent(staging->written);
+    staging->written = NULL;
+    return CL_SUCCESS;
 }
 
 void clattn_upload_finish(clattn_upload *upload)
 {
     for (int i = 0; i < 2; ++i) {
-        release_event(&upload->staging[i]);
-        free(upload->staging[i].memory);
+        /* Memory that a lost device may still read is not given back. */
+        if (await_write(&upload->staging[i]) == CL_SUCCESS)
+            free(upload->staging[i].memory);
+        else
+            clReleaseEvent(upload->staging[i].written);
     }
     if (upload->buffer != NULL)
         clReleaseMemObject(upload->buffer);
@@ -27,7 +41,7 @@ void clattn_upload_finish(clattn_upload *upload)
 /* A half that no write reads any more, with room for num_bytes. */
 static clattn_status reserve_staging(clattn_context *ctx, clattn_staging *staging, uint64_t num_bytes)
 {
-    release_event(staging);
+    CLATTN_TRY(clattn_context_check_cl(ctx, await_write(staging), "clWaitForEvents"));
     if (num_bytes > staging->capacity) {
         void *larger = num_bytes <= SIZE_MAX ? malloc((size_t)num_bytes) : NULL;
         CLATTN_REQUIRE(&ctx->error, larger != NULL, CLATTN_OUT_OF_MEMORY, "no host memory for %llu bytes of metadata",

@@ -25,7 +25,10 @@ typedef struct clattn_upload {
 /* Waits for writes that still read staging memory, and releases everything. */
 void clattn_upload_finish(clattn_upload *upload);
 
-/* Gives num_bytes (> 0) of host memory to compose in; its contents are undefined. The device buffer is untouched. */
+/*
+ * Gives num_bytes (> 0) of host memory to compose in; its contents are undefined. The device buffer is untouched. Fails
+ * also where it cannot be known that the last write has read the memory.
+ */
 clattn_status clattn_upload_begin(clattn_context *ctx, clattn_upload *upload, uint64_t num_bytes, void **memory);
 
 /*
