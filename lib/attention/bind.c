@@ -80,8 +80,9 @@ static clattn_status check_buffer(clattn_context *ctx, const clattn_tensor *tens
     cl_int result = clGetMemObjectInfo(tensor->buffer, CL_MEM_CONTEXT, sizeof owner, &owner, NULL);
     if (result == CL_SUCCESS)
         result = clGetMemObjectInfo(tensor->buffer, CL_MEM_SIZE, sizeof size, &size, NULL);
-    CLATTN_REQUIRE(&ctx->error, result == CL_SUCCESS, CLATTN_INVALID_ARGUMENT,
-                   "%s: its buffer is not a memory object (%s)", name, clattn_cl_error_name(result));
+    CLATTN_REQUIRE(&ctx->error, result != CL_INVALID_MEM_OBJECT, CLATTN_INVALID_ARGUMENT,
+                   "%s: its buffer is not a memory object", name);
+    CLATTN_TRY(clattn_context_check_cl(ctx, result, "clGetMemObjectInfo"));
     CLATTN_REQUIRE(&ctx->error, owner == ctx->cl, CLATTN_INVALID_ARGUMENT,
                    "%s: its buffer belongs to another cl_context", name);
     CLATTN_REQUIRE(&ctx->error, num_bytes <= size, CLATTN_BUFFER_TOO_SMALL,
