@@ -44,6 +44,7 @@ CLATTN_API int32_t clattn_device_count(void);
  * Errors    INVALID_ARGUMENT  facts is NULL
  *           NO_DEVICE         index outside [0, clattn_device_count())
  *           OPENCL_ERROR      the device does not answer
+ *           OUT_OF_MEMORY
  */
 CLATTN_API clattn_status clattn_device_query(int32_t index, clattn_device_facts *facts);
 

@@ -31,18 +31,30 @@ static void device_list_finish(device_list *list)
     *list = (device_list){0};
 }
 
-/* A platform that cannot tell its devices must not hide those of the others: it counts as empty. */
+/*
+ * A platform that cannot tell its devices must not hide those of the others: it counts as empty, and so does a device
+ * that does not answer. But without memory, here or in the driver, nothing is known of what is there.
+ */
+static clattn_status ignore_silence(clattn_status status, const clattn_error *reason, clattn_error *error)
+{
+    return status == CLATTN_OUT_OF_MEMORY ? clattn_error_set(error, status, "%s", reason->text) : CLATTN_OK;
+}
+
 static clattn_status add_platform(device_list *list, cl_platform_id platform, clattn_error *error)
 {
+    clattn_error reason;
     cl_uint num_devices = 0;
-    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, NULL, &num_devices) != CL_SUCCESS || num_devices == 0)
-        return CLATTN_OK;
+    cl_int result = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, NULL, &num_devices);
+    if (result != CL_SUCCESS || num_devices == 0)
+        return ignore_silence(clattn_cl_check(&reason, result, "clGetDeviceIDs"), &reason, error);
     const size_t num_after = (size_t)list->num_devices + num_devices;
     cl_device_id *devices = realloc(list->devices, num_after * sizeof *devices);
     CLATTN_REQUIRE(error, devices != NULL, CLATTN_OUT_OF_MEMORY, "no memory for a list of %zu devices", num_after);
     list->devices = devices;
-    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, num_devices, devices + list->num_devices, NULL) == CL_SUCCESS)
-        list->num_devices = (int32_t)num_after;
+    result = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, num_devices, devices + list->num_devices, NULL);
+    if (result != CL_SUCCESS)
+        return ignore_silence(clattn_cl_check(&reason, result, "clGetDeviceIDs"), &reason, error);
+    list->num_devices = (int32_t)num_after;
     return CLATTN_OK;
 }
 
@@ -211,21 +223,21 @@ static bool is_better(const clattn_device_facts *facts, const clattn_device_fact
 }
 
 /* -1 without a device that answers. */
-static int32_t find_best(const device_list *list)
+static clattn_status find_best(const device_list *list, int32_t *best_index, clattn_error *error)
 {
-    int32_t best_index = -1;
     clattn_device_facts best = {0};
+    *best_index = -1;
     for (int32_t i = 0; i < list->num_devices; i++) {
         clattn_device_facts facts;
-        clattn_error ignored;
-        if (clattn_device_read_facts(list->devices[i], &facts, &ignored) != CLATTN_OK)
-            continue;
-        if (best_index < 0 || is_better(&facts, &best)) {
-            best_index = i;
+        clattn_error reason;
+        const clattn_status status = clattn_device_read_facts(list->devices[i], &facts, &reason);
+        CLATTN_TRY(ignore_silence(status, &reason, error));
+        if (status == CLATTN_OK && (*best_index < 0 || is_better(&facts, &best))) {
+            *best_index = i;
             best = facts;
         }
     }
-    return best_index;
+    return CLATTN_OK;
 }
 
 static bool is_index(const char *request)
@@ -247,13 +259,15 @@ static int32_t find_index(const device_list *list, const char *request)
 }
 
 /* "platform / device name", as requests are matched and listings show it; empty if the device does not answer. */
-static void write_label(cl_device_id device, char label[LABEL_BYTES])
+static clattn_status write_label(cl_device_id device, char label[LABEL_BYTES], clattn_error *error)
 {
     clattn_device_facts facts;
-    clattn_error ignored;
+    clattn_error reason;
     label[0] = '\0';
-    if (clattn_device_read_facts(device, &facts, &ignored) == CLATTN_OK)
+    const clattn_status status = clattn_device_read_facts(device, &facts, &reason);
+    if (status == CLATTN_OK)
         snprintf(label, LABEL_BYTES, "%s / %s", facts.platform, facts.name);
+    return ignore_silence(status, &reason, error);
 }
 
 static bool contains_in_any_case(const char *text, const char *part)
@@ -267,17 +281,18 @@ static bool contains_in_any_case(const char *text, const char *part)
 }
 
 /* The first device whose label contains the request, -1 if there is none; an empty request names nothing. */
-static int32_t find_part(const device_list *list, const char *request)
+static clattn_status find_part(const device_list *list, const char *request, int32_t *index, clattn_error *error)
 {
+    *index = -1;
     if (request[0] == '\0')
-        return -1;
-    for (int32_t i = 0; i < list->num_devices; i++) {
+        return CLATTN_OK;
+    for (int32_t i = 0; i < list->num_devices && *index < 0; i++) {
         char label[LABEL_BYTES];
-        write_label(list->devices[i], label);
+        CLATTN_TRY(write_label(list->devices[i], label, error));
         if (contains_in_any_case(label, request))
-            return i;
+            *index = i;
     }
-    return -1;
+    return CLATTN_OK;
 }
 
 static clattn_status report_missing(const device_list *list, const char *request, clattn_error *error)
@@ -293,7 +308,7 @@ static clattn_status report_missing(const device_list *list, const char *request
     size_t num_bytes = 0;
     for (int32_t i = 0; i < list->num_devices && num_bytes < sizeof listing; i++) {
         char label[LABEL_BYTES];
-        write_label(list->devices[i], label);
+        CLATTN_TRY(write_label(list->devices[i], label, error));
         num_bytes += (size_t)snprintf(listing + num_bytes, sizeof listing - num_bytes, "%s%d = %s", i > 0 ? "; " : "",
                                       i, label[0] != '\0' ? label : "(does not answer)");
     }
@@ -301,23 +316,27 @@ static clattn_status report_missing(const device_list *list, const char *request
                             "device: \"%s\" is no device's index or part of its name; present: %s", request, listing);
 }
 
+static clattn_status find_device(const device_list *list, const char *request, int32_t *index, clattn_error *error)
+{
+    if (request == NULL)
+        return find_best(list, index, error);
+    if (!is_index(request))
+        return find_part(list, request, index, error);
+    *index = find_index(list, request);
+    return CLATTN_OK;
+}
+
 clattn_status clattn_device_find(const char *request, cl_device_id *device, clattn_error *error)
 {
     device_list list = {0};
     clattn_status status = device_list_fill(&list, error);
-    if (status == CLATTN_OK) {
-        int32_t index;
-        if (request == NULL)
-            index = find_best(&list);
-        else if (is_index(request))
-            index = find_index(&list, request);
-        else
-            index = find_part(&list, request);
-        if (index >= 0)
-            *device = list.devices[index];
-        else
-            status = report_missing(&list, request, error);
-    }
+    int32_t index = -1;
+    if (status == CLATTN_OK)
+        status = find_device(&list, request, &index, error);
+    if (status == CLATTN_OK && index < 0)
+        status = report_missing(&list, request, error);
+    if (status == CLATTN_OK)
+        *device = list.devices[index];
     device_list_finish(&list);
     return status;
 }
