@@ -127,6 +127,19 @@ static clattn_status visit_entry(const char *directory, const char *name, clattn
     return status;
 }
 
+static clattn_status refuse_directory(const char *directory, int reason, clattn_error *error)
+{
+    return clattn_error_set(error, reason == ENOMEM ? CLATTN_OUT_OF_MEMORY : CLATTN_INVALID_ARGUMENT,
+                            "cache directory %s cannot be read (errno %d)", directory, reason);
+}
+
+/* NULL behind the last one, and then errno is 0, or if it cannot be read. */
+static const struct dirent *next_entry(DIR *entries)
+{
+    errno = 0;
+    return readdir(entries);
+}
+
 clattn_status clattn_cache_visit(const char *directory, clattn_cache_visitor visit, void *user, clattn_error *error)
 {
     if (directory == NULL)
@@ -134,11 +147,14 @@ clattn_status clattn_cache_visit(const char *directory, clattn_cache_visitor vis
     DIR *entries = opendir(directory);
     if (entries == NULL && errno == ENOENT)
         return CLATTN_OK;
-    CLATTN_REQUIRE(error, entries != NULL, errno == ENOMEM ? CLATTN_OUT_OF_MEMORY : CLATTN_INVALID_ARGUMENT,
-                   "cache directory %s cannot be read (errno %d)", directory, errno);
+    if (entries == NULL)
+        return refuse_directory(directory, errno, error);
     clattn_status status = CLATTN_OK;
-    for (const struct dirent *entry = readdir(entries); status == CLATTN_OK && entry != NULL; entry = readdir(entries))
+    const struct dirent *entry = next_entry(entries);
+    for (; status == CLATTN_OK && entry != NULL; entry = next_entry(entries))
         status = visit_entry(directory, entry->d_name, visit, user, error);
+    if (status == CLATTN_OK && errno != 0)
+        status = refuse_directory(directory, errno, error);
     closedir(entries);
     return status;
 }
