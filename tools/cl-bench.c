@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cl-bench: times attention operations against the device's own measured roofline, or the host's part of a call. */
 #include "bench/measure.h"
+#include "bench/message.h"
 #include "bench/options.h"
 #include "bench/report.h"
 #include "bench/workload.h"
-#include "common/message.h"
 
 #include <string.h>
 
@@ -19,7 +19,7 @@ static bool time_calls(const bench_workload *workload, bench_call *calls, bench_
     const bench_options *options = workload->options;
     const uint64_t layers_bytes = bench_count_kv_bytes(&workload->batch) * (uint64_t)workload->num_layers;
     bench_probes probes;
-    tool_progress("building the probes");
+    bench_progress("building the probes");
     if (!bench_probes_init(&probes, workload->ctx, layers_bytes))
         return false;
 
@@ -27,7 +27,7 @@ static bool time_calls(const bench_workload *workload, bench_call *calls, bench_
     for (int i = 0; i < options->num_operations; i++)
         subjects[i] =
             (bench_subject){.enqueue = bench_call_enqueue, .user = &calls[i], .num_warmups = workload->num_layers};
-    tool_progress("building the kernels and warming up");
+    bench_progress("building the kernels and warming up");
     const bool good = bench_measure(&probes, subjects, options->num_operations, options->runs, measurement);
     bench_probes_finish(&probes);
     for (int i = 0; good && i < options->num_operations; i++) {
@@ -44,7 +44,7 @@ static bool time_calls(const bench_workload *workload, bench_call *calls, bench_
 static bool time_overheads(const bench_options *options, bench_call *calls, bench_result *results)
 {
     for (int i = 0; i < options->num_operations; i++) {
-        tool_progress("calling %s", options->operations[i]->name);
+        bench_progress("calling %s", options->operations[i]->name);
         if (!bench_overhead_measure(&calls[i], options->runs, &results[i].overhead))
             return false;
     }
@@ -91,14 +91,14 @@ static bool plan_and_measure(const bench_workload *workload)
 
 static bool run(const bench_options *options)
 {
-    const clattn_context_params params = {.device = options->device, .family = options->family, .log = tool_log};
+    const clattn_context_params params = {.device = options->device, .family = options->family, .log = bench_log};
     clattn_context *ctx = NULL;
     const clattn_status status = clattn_context_create(&params, &ctx);
     if (status != CLATTN_OK)
-        return tool_check(NULL, status, "clattn_context_create");
+        return bench_check(NULL, status, "clattn_context_create");
 
     bench_workload workload;
-    tool_progress("filling the KV cache on %s", clattn_context_device(ctx)->name);
+    bench_progress("filling the KV cache on %s", clattn_context_device(ctx)->name);
     bool good = bench_workload_init(&workload, ctx, options);
     if (good) {
         good = plan_and_measure(&workload);

@@ -64,8 +64,8 @@ typedef struct clattn_ragged_page_attention_params {
  *           INVALID_SHAPE, INVALID_DTYPE, BUFFER_TOO_SMALL  a tensor that does not fit the others or its buffer
  *           UNSUPPORTED       head_dim, head_dim_v or compute_dtype
  *           PLAN_MISMATCH     the plan was made for other heads, pages, window or context
- *           and those of clattn_plan_create(). *event is NULL and nothing is enqueued then, except that BUILD_FAILED
- *           and OPENCL_ERROR may leave work behind that writes to out
+ *           BUILD_FAILED and those of clattn_plan_create(). *event is NULL and nothing is enqueued then, except where
+ *           the driver took one kernel of the call and refused the next: out is undefined then
  * Source    Kwon et al., PagedAttention, arXiv 2309.06180; Dao, FlashAttention-2, arXiv 2307.08691, Algorithm 1
  * Since     0.1
  */

@@ -3,8 +3,8 @@
 #include "bench/call.h"
 
 #include "bench/clock.h"
+#include "bench/message.h"
 #include "bench/statistics.h"
-#include "common/message.h"
 
 #include <math.h>
 
@@ -47,27 +47,27 @@ static bool make_plan(bench_call *call)
     cl_command_queue queue = clattn_context_cl_queue(ctx);
     const clattn_plan_params params = plan_params(call);
     double start = bench_now();
-    if (!tool_check(ctx, clattn_plan_create(ctx, &params, &call->plan), "clattn_plan_create") ||
-        !tool_check_cl(clFinish(queue), "clFinish"))
+    if (!bench_check(ctx, clattn_plan_create(ctx, &params, &call->plan), "clattn_plan_create") ||
+        !bench_check_cl(clFinish(queue), "clFinish"))
         return false;
     call->plan_s = bench_now() - start;
 
     double samples[NUM_PLAN_UPDATES];
     for (int i = 0; i < NUM_PLAN_UPDATES; i++) {
         start = bench_now();
-        if (!tool_check(ctx, clattn_plan_update(call->plan, &params), "clattn_plan_update") ||
-            !tool_check_cl(clFinish(queue), "clFinish"))
+        if (!bench_check(ctx, clattn_plan_update(call->plan, &params), "clattn_plan_update") ||
+            !bench_check_cl(clFinish(queue), "clFinish"))
             return false;
         samples[i] = bench_now() - start;
     }
     call->plan_update_s = bench_quartiles_of(samples, NUM_PLAN_UPDATES).median;
-    return tool_check(ctx, clattn_plan_get_info(call->plan, &call->plan_info), "clattn_plan_get_info");
+    return bench_check(ctx, clattn_plan_get_info(call->plan, &call->plan_info), "clattn_plan_get_info");
 }
 
 static bool make_results(bench_call *call)
 {
     const bench_workload *workload = call->workload;
-    const tool_shape *shape = &workload->options->shape;
+    const bench_shape *shape = &workload->options->shape;
     const double num_rows = (double)workload->total_tokens * shape->num_q_heads;
     if (!bench_make_buffer(workload->ctx, "out", call->out_dtype, num_rows * shape->head_dim_v, &call->out))
         return false;
@@ -142,7 +142,7 @@ static clattn_tensor head_sinks_tensor(const bench_call *call)
 /* One sink for each query head, too: as many numbers, but all the sinks of a kv head enter each of its rows. */
 static clattn_tensor kv_head_sinks_tensor(const bench_call *call)
 {
-    const tool_shape *heads = &call->workload->options->shape;
+    const bench_shape *heads = &call->workload->options->shape;
     const int64_t shape[] = {heads->num_kv_heads, heads->num_q_heads / heads->num_kv_heads};
     return call->workload->sinks ? clattn_tensor_make(call->workload->sinks, CLATTN_FLOAT32, 2, shape)
                                  : (clattn_tensor){0};
@@ -176,7 +176,7 @@ static clattn_tensor dense_tensor(const bench_call *call, cl_mem buffer, int32_t
 static bool enqueue_ragged_page(const bench_call *call, cl_mem keys, cl_mem values)
 {
     const bench_workload *workload = call->workload;
-    const tool_shape *shape = &workload->options->shape;
+    const bench_shape *shape = &workload->options->shape;
     clattn_ragged_page_attention_params params = {
         .queries = queries_tensor(call),
         .kv_layout = workload->options->layout,
@@ -192,14 +192,14 @@ static bool enqueue_ragged_page(const bench_call *call, cl_mem keys, cl_mem valu
         params.key_pages = pages_tensor(call, keys, shape->head_dim);
         params.value_pages = pages_tensor(call, values, shape->head_dim_v);
     }
-    return tool_check(workload->ctx, clattn_ragged_page_attention(workload->ctx, &params, 0, NULL, NULL),
-                      "clattn_ragged_page_attention");
+    return bench_check(workload->ctx, clattn_ragged_page_attention(workload->ctx, &params, 0, NULL, NULL),
+                       "clattn_ragged_page_attention");
 }
 
 static bool enqueue_page(const bench_call *call, cl_mem keys, cl_mem values)
 {
     const bench_workload *workload = call->workload;
-    const tool_shape *shape = &workload->options->shape;
+    const bench_shape *shape = &workload->options->shape;
     const clattn_page_attention_params params = {
         .query = queries_tensor(call),
         .key_cache = pages_tensor(call, keys, shape->head_dim),
@@ -211,14 +211,14 @@ static bool enqueue_page(const bench_call *call, cl_mem keys, cl_mem values)
         .sliding_window = shape->sliding_window,
         .plan = call->plan,
     };
-    return tool_check(workload->ctx, clattn_page_attention(workload->ctx, &params, 0, NULL, NULL),
-                      "clattn_page_attention");
+    return bench_check(workload->ctx, clattn_page_attention(workload->ctx, &params, 0, NULL, NULL),
+                       "clattn_page_attention");
 }
 
 static bool enqueue_ragged_decode(const bench_call *call, cl_mem keys, cl_mem values)
 {
     const bench_workload *workload = call->workload;
-    const tool_shape *shape = &workload->options->shape;
+    const bench_shape *shape = &workload->options->shape;
     /* W keys, the query's own included, are W - 1 to its left. */
     const clattn_window window = {.left = shape->sliding_window - 1, .right = 0};
     const clattn_ragged_decode_attention_params params = {
@@ -231,14 +231,14 @@ static bool enqueue_ragged_decode(const bench_call *call, cl_mem keys, cl_mem va
         .sliding_window = shape->sliding_window > 0 ? &window : NULL,
         .plan = call->plan,
     };
-    return tool_check(workload->ctx, clattn_ragged_decode_attention(workload->ctx, &params, 0, NULL, NULL),
-                      "clattn_ragged_decode_attention");
+    return bench_check(workload->ctx, clattn_ragged_decode_attention(workload->ctx, &params, 0, NULL, NULL),
+                       "clattn_ragged_decode_attention");
 }
 
 static bool enqueue_ragged(const bench_call *call, cl_mem keys, cl_mem values)
 {
     const bench_workload *workload = call->workload;
-    const tool_shape *shape = &workload->options->shape;
+    const bench_shape *shape = &workload->options->shape;
     const clattn_ragged_attention_params params = {
         .query = queries_tensor(call),
         .key = dense_tensor(call, keys, shape->head_dim),
@@ -249,8 +249,8 @@ static bool enqueue_ragged(const bench_call *call, cl_mem keys, cl_mem values)
         .softmax_scale = 1.0f / sqrtf((float)shape->head_dim), /* its default is another than the others' */
         .plan = call->plan,
     };
-    return tool_check(workload->ctx, clattn_ragged_attention(workload->ctx, &params, 0, NULL, NULL),
-                      "clattn_ragged_attention");
+    return bench_check(workload->ctx, clattn_ragged_attention(workload->ctx, &params, 0, NULL, NULL),
+                       "clattn_ragged_attention");
 }
 
 bool bench_call_enqueue(void *user)
@@ -271,5 +271,5 @@ bool bench_call_enqueue(void *user)
     case BENCH_NUM_OPERATIONS:
         break;
     }
-    return tool_error("no operation has the number %d", (int)call->operation->id);
+    return bench_error("no operation has the number %d", (int)call->operation->id);
 }

@@ -68,8 +68,8 @@ void bench_help_print(void)
                operation->decode_only ? ", --q-len 1" : "");
     }
     puts("  --model-shape NAME   heads, window, soft cap and sinks of a model (default " BENCH_DEFAULT_SHAPE "):");
-    for (int i = 0; tool_shape_at(i); i++)
-        printf("                         %s\n", tool_shape_at(i)->name);
+    for (int i = 0; bench_shape_at(i); i++)
+        printf("                         %s\n", bench_shape_at(i)->name);
     fputs(problem_text, stdout);
     fputs(method_text, stdout);
 }

@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The JSON of the results. */
-#include "common/json.h"
+#include "bench/message.h"
 #include "bench/report.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <string.h>
+
+static bool add_name(cJSON *result, const char *key, const char *name)
+{
+    return name ? cJSON_AddStringToObject(result, key, name) : cJSON_AddNullToObject(result, key);
+}
 
 static bool add_lengths(cJSON *result, const char *key, const int32_t *lengths, int32_t count)
 {
@@ -11,9 +20,17 @@ static bool add_lengths(cJSON *result, const char *key, const int32_t *lengths, 
 
 static bool add_shape(cJSON *result, const bench_options *options)
 {
+    const bench_shape *shape = &options->shape;
     return add_lengths(result, "q_lens", options->q_lens, options->num_seqs) &&
            add_lengths(result, "context_lens", options->context_lens, options->num_seqs) &&
-           tool_json_add_shape(result, &options->shape) &&
+           add_name(result, "model_shape", shape->name) &&
+           cJSON_AddNumberToObject(result, "num_q_heads", shape->num_q_heads) &&
+           cJSON_AddNumberToObject(result, "num_kv_heads", shape->num_kv_heads) &&
+           cJSON_AddNumberToObject(result, "head_dim", shape->head_dim) &&
+           cJSON_AddNumberToObject(result, "head_dim_v", shape->head_dim_v) &&
+           cJSON_AddNumberToObject(result, "sliding_window", shape->sliding_window) &&
+           cJSON_AddNumberToObject(result, "logits_soft_cap", (double)shape->logits_soft_cap) &&
+           cJSON_AddBoolToObject(result, "sinks", shape->sinks) &&
            cJSON_AddNumberToObject(result, "num_seqs", options->num_seqs) &&
            cJSON_AddNumberToObject(result, "num_splits", options->num_splits);
 }
@@ -29,7 +46,7 @@ static bool add_storage(cJSON *result, const bench_call *call)
            cJSON_AddStringToObject(result, "kv_dtype", clattn_dtype_name(options->kv_dtype)) &&
            (dense ? cJSON_AddNullToObject(result, "page_size")
                   : cJSON_AddNumberToObject(result, "page_size", options->page_size)) &&
-           tool_json_add_name(result, "layout", dense ? NULL : clattn_kv_layout_name(options->layout)) &&
+           add_name(result, "layout", dense ? NULL : clattn_kv_layout_name(options->layout)) &&
            (dense ? cJSON_AddNumberToObject(result, "seq_len", call->workload->max_context_len)
                   : cJSON_AddNullToObject(result, "seq_len"));
 }
@@ -105,6 +122,17 @@ static bool add_result(cJSON *results, const bench_report *report, const bench_r
                                                 : add_rates(object, report->measurement, result));
 }
 
+static bool write_text(const char *text, const char *path)
+{
+    const bool to_stdout = strcmp(path, "-") == 0;
+    FILE *file = to_stdout ? stdout : fopen(path, "w");
+    if (!file)
+        return bench_error("cannot open %s: %s", path, strerror(errno));
+    bool good = fprintf(file, "%s\n", text) >= 0;
+    good = (to_stdout ? fflush(file) : fclose(file)) == 0 && good;
+    return good || bench_error("cannot write %s: %s", path, strerror(errno));
+}
+
 bool bench_report_write_json(const bench_report *report, const char *path)
 {
     cJSON *root = cJSON_CreateObject();
@@ -112,5 +140,9 @@ bool bench_report_write_json(const bench_report *report, const char *path)
     bool complete = results != NULL;
     for (int i = 0; complete && i < report->num_results; i++)
         complete = add_result(results, report, &report->results[i]);
-    return tool_json_write(root, complete, path);
+    char *text = complete ? cJSON_Print(root) : NULL;
+    cJSON_Delete(root);
+    const bool good = text ? write_text(text, path) : bench_error("out of memory");
+    cJSON_free(text);
+    return good;
 }

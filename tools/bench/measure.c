@@ -3,8 +3,8 @@
 #include "bench/measure.h"
 
 #include "bench/clock.h"
+#include "bench/message.h"
 #include "bench/statistics.h"
-#include "common/message.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static bool time_operations(const bench_probes *probes, const bench_subject *sub
         if (!subject->enqueue(subject->user))
             return false;
     }
-    if (!tool_check_cl(clFinish(probes->queue), "clFinish"))
+    if (!bench_check_cl(clFinish(probes->queue), "clFinish"))
         return false;
     *seconds = bench_now() - start;
     return true;
@@ -65,7 +65,7 @@ static bool run_round(const bench_probes *probes, const bench_subject *subjects,
             return false;
         samples->seconds[(size_t)index * (size_t)runs + (size_t)round] = seconds / subject->num_repeats;
     }
-    tool_progress("round %d of %d: %.3f ms", round + 1, runs, samples->seconds[round] * 1e3);
+    bench_progress("round %d of %d: %.3f ms", round + 1, runs, samples->seconds[round] * 1e3);
     return true;
 }
 
@@ -95,7 +95,7 @@ bool bench_measure(const bench_probes *probes, bench_subject *subjects, int num_
     const size_t count = (size_t)runs;
     double *storage = calloc((3 + (size_t)num_subjects) * count, sizeof *storage);
     if (!storage)
-        return tool_error("out of memory");
+        return bench_error("out of memory");
     double *ratios = storage;
     const sample_set samples = {storage + count, storage + 2 * count, storage + 3 * count};
     *measurement = (bench_measurement){.runs = runs};

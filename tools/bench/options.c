@@ -6,9 +6,8 @@
 #include "bench/options.h"
 
 #include "bench/help.h"
+#include "bench/message.h"
 #include "bench/values.h"
-#include "common/message.h"
-#include "common/values.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -94,23 +93,23 @@ static bool parse_problem_option(bench_options *options, raw_options *raw, int c
         raw->model_shape = text;
         return true;
     case OPTION_NUM_Q_HEADS:
-        return tool_value_int("--num-q-heads", text, 1, 65536, &raw->num_q_heads);
+        return bench_value_int("--num-q-heads", text, 1, 65536, &raw->num_q_heads);
     case OPTION_NUM_KV_HEADS:
-        return tool_value_int("--num-kv-heads", text, 1, 65536, &raw->num_kv_heads);
+        return bench_value_int("--num-kv-heads", text, 1, 65536, &raw->num_kv_heads);
     case OPTION_HEAD_DIM:
-        return tool_value_int("--head-dim", text, 8, MAX_HEAD_DIM, &raw->head_dim);
+        return bench_value_int("--head-dim", text, 8, MAX_HEAD_DIM, &raw->head_dim);
     case OPTION_HEAD_DIM_V:
-        return tool_value_int("--head-dim-v", text, 8, MAX_HEAD_DIM, &raw->head_dim_v);
+        return bench_value_int("--head-dim-v", text, 8, MAX_HEAD_DIM, &raw->head_dim_v);
     case OPTION_PAGE_SIZE:
-        return tool_value_int("--page-size", text, 1, INT32_MAX, &options->page_size);
+        return bench_value_int("--page-size", text, 1, INT32_MAX, &options->page_size);
     case OPTION_LAYOUT:
-        return tool_value_layout(text, &options->layout);
+        return bench_value_layout(text, &options->layout);
     case OPTION_WINDOW:
-        return tool_value_int("--window", text, 0, INT32_MAX, &raw->window);
+        return bench_value_int("--window", text, 0, INT32_MAX, &raw->window);
     case OPTION_SOFT_CAP:
         return bench_value_soft_cap(text, &raw->soft_cap);
     case OPTION_SEQS:
-        return tool_value_int("--seqs", text, 1, MAX_SEQS, &raw->num_seqs);
+        return bench_value_int("--seqs", text, 1, MAX_SEQS, &raw->num_seqs);
     case OPTION_Q_LEN:
         raw->q_lens = text;
         return true;
@@ -118,7 +117,7 @@ static bool parse_problem_option(bench_options *options, raw_options *raw, int c
         raw->context_lens = text;
         return true;
     case OPTION_NUM_SPLITS:
-        return tool_value_int("--num-splits", text, 0, INT32_MAX, &options->num_splits);
+        return bench_value_int("--num-splits", text, 0, INT32_MAX, &options->num_splits);
     default: /* getopt_long has named the unknown option */
         return false;
     }
@@ -130,16 +129,16 @@ static bool parse_option(bench_options *options, raw_options *raw, int code, con
     case OPTION_OP:
         return bench_value_operations(text, BENCH_MAX_OPERATIONS, options->operations, &options->num_operations);
     case OPTION_DTYPE:
-        return tool_value_dtype("--dtype", text, &options->dtype);
+        return bench_value_dtype("--dtype", text, &options->dtype);
     case OPTION_KV_DTYPE:
-        return tool_value_dtype("--kv-dtype", text, &options->kv_dtype);
+        return bench_value_dtype("--kv-dtype", text, &options->kv_dtype);
     case OPTION_FAMILY:
-        return tool_value_family(text, &options->family);
+        return bench_value_family(text, &options->family);
     case OPTION_DEVICE:
         options->device = text;
         return true;
     case OPTION_RUNS:
-        return tool_value_int("--runs", text, 1, MAX_RUNS, &options->runs);
+        return bench_value_int("--runs", text, 1, MAX_RUNS, &options->runs);
     case OPTION_OVERHEAD:
         options->overhead = true;
         return true;
@@ -151,33 +150,33 @@ static bool parse_option(bench_options *options, raw_options *raw, int code, con
     }
 }
 
-static bool choose_model(const raw_options *raw, tool_shape *shape)
+static bool choose_model(const raw_options *raw, bench_shape *shape)
 {
     const char *name = raw->model_shape ? raw->model_shape : BENCH_DEFAULT_SHAPE;
-    const tool_shape *found = tool_shape_find(name);
+    const bench_shape *found = bench_shape_find(name);
     if (!found)
-        return tool_error("--model-shape '%s' is unknown; --help lists the models", name);
+        return bench_error("--model-shape '%s' is unknown; --help lists the models", name);
     *shape = *found;
     return true;
 }
 
-static bool choose_heads(const raw_options *raw, tool_shape *shape)
+static bool choose_heads(const raw_options *raw, bench_shape *shape)
 {
     const int num_given = (raw->num_q_heads >= 0) + (raw->num_kv_heads >= 0) + (raw->head_dim >= 0);
     if (num_given > 0 && raw->model_shape)
-        return tool_error("--model-shape and the heads by number exclude each other");
+        return bench_error("--model-shape and the heads by number exclude each other");
     if (num_given > 0 && num_given < 3)
-        return tool_error("--num-q-heads, --num-kv-heads and --head-dim are given together");
+        return bench_error("--num-q-heads, --num-kv-heads and --head-dim are given together");
     if (num_given == 0)
         return choose_model(raw, shape);
-    *shape = (tool_shape){.num_q_heads = raw->num_q_heads,
-                          .num_kv_heads = raw->num_kv_heads,
-                          .head_dim = raw->head_dim,
-                          .head_dim_v = raw->head_dim};
+    *shape = (bench_shape){.num_q_heads = raw->num_q_heads,
+                           .num_kv_heads = raw->num_kv_heads,
+                           .head_dim = raw->head_dim,
+                           .head_dim_v = raw->head_dim};
     return true;
 }
 
-static bool choose_shape(const raw_options *raw, tool_shape *shape)
+static bool choose_shape(const raw_options *raw, bench_shape *shape)
 {
     if (!choose_heads(raw, shape))
         return false;
@@ -188,12 +187,12 @@ static bool choose_shape(const raw_options *raw, tool_shape *shape)
     if (raw->soft_cap >= 0.0)
         shape->logits_soft_cap = (float)raw->soft_cap;
     if (shape->num_q_heads % shape->num_kv_heads != 0)
-        return tool_error("--num-q-heads %d is not a multiple of --num-kv-heads %d", (int)shape->num_q_heads,
-                          (int)shape->num_kv_heads);
+        return bench_error("--num-q-heads %d is not a multiple of --num-kv-heads %d", (int)shape->num_q_heads,
+                           (int)shape->num_kv_heads);
     if (shape->head_dim % 8 != 0)
-        return tool_error("--head-dim %d is not a multiple of 8", (int)shape->head_dim);
+        return bench_error("--head-dim %d is not a multiple of 8", (int)shape->head_dim);
     if (shape->head_dim_v % 8 != 0)
-        return tool_error("--head-dim-v %d is not a multiple of 8", (int)shape->head_dim_v);
+        return bench_error("--head-dim-v %d is not a multiple of 8", (int)shape->head_dim_v);
     return true;
 }
 
@@ -206,12 +205,12 @@ static bool choose_batch(const raw_options *raw, bench_options *options)
     const int32_t num_listed = num_q_lens > num_context_lens ? num_q_lens : num_context_lens;
     const int32_t num_seqs = raw->num_seqs >= 0 ? raw->num_seqs : num_listed;
     if (num_seqs > MAX_SEQS)
-        return tool_error("%d sequences are more than %d", (int)num_seqs, MAX_SEQS);
+        return bench_error("%d sequences are more than %d", (int)num_seqs, MAX_SEQS);
     options->num_seqs = num_seqs;
     options->q_lens = calloc((size_t)num_seqs, sizeof *options->q_lens);
     options->context_lens = calloc((size_t)num_seqs, sizeof *options->context_lens);
     if (!options->q_lens || !options->context_lens)
-        return tool_error("out of memory");
+        return bench_error("out of memory");
     if (!bench_value_list("--q-len", q_list, num_seqs, options->q_lens) ||
         !bench_value_list("--context", context_list, num_seqs, options->context_lens))
         return false;
@@ -219,18 +218,18 @@ static bool choose_batch(const raw_options *raw, bench_options *options)
     for (int32_t seq = 0; seq < num_seqs; seq++) {
         total_tokens += options->q_lens[seq];
         if (options->q_lens[seq] > options->context_lens[seq])
-            return tool_error("--q-len %d is longer than --context %d, which includes the new tokens",
-                              (int)options->q_lens[seq], (int)options->context_lens[seq]);
+            return bench_error("--q-len %d is longer than --context %d, which includes the new tokens",
+                               (int)options->q_lens[seq], (int)options->context_lens[seq]);
     }
     if (total_tokens > INT32_MAX)
-        return tool_error("--q-len gives more than %d new tokens in all", INT32_MAX);
+        return bench_error("--q-len gives more than %d new tokens in all", INT32_MAX);
     return true;
 }
 
 /* Pages of separate K and V where a combined page cannot be. */
 static bool choose_layout(const raw_options *raw, bench_options *options)
 {
-    const tool_shape *shape = &options->shape;
+    const bench_shape *shape = &options->shape;
     const bench_operation *separate = NULL;
     for (int i = 0; i < options->num_operations; i++) {
         if (!options->operations[i]->dense && !options->operations[i]->combined)
@@ -238,33 +237,33 @@ static bool choose_layout(const raw_options *raw, bench_options *options)
     }
     const bool other_width = shape->head_dim_v != shape->head_dim;
     if (!bench_options_have_pages(options) && is_given(raw, OPTION_PAGE_SIZE))
-        return tool_error("--page-size: %s reads a dense cache, which has no pages", options->operations[0]->name);
+        return bench_error("--page-size: %s reads a dense cache, which has no pages", options->operations[0]->name);
     if (!bench_options_have_pages(options) && is_given(raw, OPTION_LAYOUT))
-        return tool_error("--layout: %s reads a dense cache, which has one layout", options->operations[0]->name);
+        return bench_error("--layout: %s reads a dense cache, which has one layout", options->operations[0]->name);
     if (!is_given(raw, OPTION_LAYOUT))
         options->layout = separate || other_width ? CLATTN_KV_NHD : CLATTN_KV_COMBINED;
     if (options->layout == CLATTN_KV_COMBINED && separate)
-        return tool_error("--layout combined: %s reads K and V from pages of their own", separate->name);
+        return bench_error("--layout combined: %s reads K and V from pages of their own", separate->name);
     if (options->layout == CLATTN_KV_COMBINED && other_width && bench_options_have_pages(options))
-        return tool_error("--layout combined: its pages hold K and V of one width, but --head-dim-v is not head_dim");
+        return bench_error("--layout combined: its pages hold K and V of one width, but --head-dim-v is not head_dim");
     return true;
 }
 
 static bool check_operation(const bench_operation *operation, const bench_options *options)
 {
-    const tool_shape *shape = &options->shape;
+    const bench_shape *shape = &options->shape;
     if (!operation->window && shape->sliding_window > 0)
-        return tool_error("%s has no window, but the shape has one of %d; --window 0 switches it off", operation->name,
-                          (int)shape->sliding_window);
+        return bench_error("%s has no window, but the shape has one of %d; --window 0 switches it off", operation->name,
+                           (int)shape->sliding_window);
     if (!operation->soft_cap && shape->logits_soft_cap > 0.0f)
-        return tool_error("%s has no soft cap, but the shape has one of %g; --soft-cap 0 switches it off",
-                          operation->name, (double)shape->logits_soft_cap);
+        return bench_error("%s has no soft cap, but the shape has one of %g; --soft-cap 0 switches it off",
+                           operation->name, (double)shape->logits_soft_cap);
     if (!operation->sinks && shape->sinks)
-        return tool_error("%s has no attention sinks, but --model-shape %s has", operation->name, shape->name);
+        return bench_error("%s has no attention sinks, but --model-shape %s has", operation->name, shape->name);
     for (int32_t seq = 0; operation->decode_only && seq < options->num_seqs; seq++) {
         if (options->q_lens[seq] != 1)
-            return tool_error("--q-len %d: %s takes one new token for each sequence", (int)options->q_lens[seq],
-                              operation->name);
+            return bench_error("--q-len %d: %s takes one new token for each sequence", (int)options->q_lens[seq],
+                               operation->name);
     }
     return true;
 }
@@ -287,8 +286,8 @@ static bool choose_overhead_problem(raw_options *raw, bench_options *options)
                               1u << OPTION_DEVICE | 1u << OPTION_RUNS | 1u << OPTION_OVERHEAD | 1u << OPTION_JSON;
     for (const struct option *option = long_options; option->name; option++) {
         if (is_given(raw, option->val) && (accepted >> option->val & 1u) == 0)
-            return tool_error("--%s and --overhead exclude each other: the overhead is that of the smallest problem",
-                              option->name);
+            return bench_error("--%s and --overhead exclude each other: the overhead is that of the smallest problem",
+                               option->name);
     }
     raw->num_q_heads = 1;
     raw->num_kv_heads = 1;
@@ -331,7 +330,7 @@ bench_options_result bench_options_parse(bench_options *options, int argc, char 
         raw.given |= 1u << code;
     }
     if (optind < argc) {
-        (void)tool_error("'%s' is no option; --help lists them", argv[optind]);
+        (void)bench_error("'%s' is no option; --help lists them", argv[optind]);
         return BENCH_OPTIONS_BAD;
     }
     if (choose(&raw, options))

@@ -4,7 +4,7 @@
 #define BENCH_OPTIONS_H
 
 #include "bench/operation.h"
-#include "common/shapes.h"
+#include "bench/shapes.h"
 
 #include <clattn/clattn.h>
 
@@ -17,7 +17,7 @@ typedef struct bench_options {
     bool overhead; /* the host time of a call; the problem below is then the smallest there is */
     int num_operations;
     const bench_operation *operations[BENCH_MAX_OPERATIONS];
-    tool_shape shape; /* the name is NULL if heads were given by number */
+    bench_shape shape; /* the name is NULL if heads were given by number */
     clattn_dtype dtype;
     clattn_dtype kv_dtype;
     int32_t page_size;       /* of the operations that have pages */

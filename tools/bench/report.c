@@ -10,7 +10,7 @@ static void print_heading(const bench_report *report, FILE *file)
             report->device->driver, clattn_version());
 }
 
-static void print_shape(const tool_shape *shape, FILE *file)
+static void print_shape(const bench_shape *shape, FILE *file)
 {
     fprintf(file, "  shape      %s%s%d query heads, %d kv heads, head_dim %d", shape->name ? shape->name : "",
             shape->name ? ": " : "", (int)shape->num_q_heads, (int)shape->num_kv_heads, (int)shape->head_dim);

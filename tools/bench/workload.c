@@ -2,8 +2,8 @@
 /* Makes the random batch that cl-bench measures; what an operation makes of it is call.c's. */
 #include "bench/workload.h"
 
+#include "bench/message.h"
 #include "bench/random.h"
-#include "common/message.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,11 +17,11 @@ bool bench_make_buffer(const clattn_context *ctx, const char *what, clattn_dtype
     const uint64_t limit = clattn_context_device(ctx)->max_allocation_bytes;
     const double bytes = count * (double)clattn_dtype_size(dtype);
     if (bytes > (double)limit)
-        return tool_error("%s takes %.0f MiB, but the device's largest buffer is %.0f MiB", what, bytes / 1048576.0,
-                          (double)limit / 1048576.0);
+        return bench_error("%s takes %.0f MiB, but the device's largest buffer is %.0f MiB", what, bytes / 1048576.0,
+                           (double)limit / 1048576.0);
     cl_int result = CL_SUCCESS;
     *buffer = clCreateBuffer(clattn_context_cl_context(ctx), CL_MEM_READ_WRITE, (size_t)bytes, NULL, &result);
-    return tool_check_cl(result, "clCreateBuffer");
+    return bench_check_cl(result, "clCreateBuffer");
 }
 
 /* Fills a buffer with random values, block by block. */
@@ -31,15 +31,15 @@ static bool fill_buffer(const bench_workload *workload, bench_random *random, cl
     const size_t element_bytes = clattn_dtype_size(dtype);
     void *block = malloc(FILL_ELEMENTS * element_bytes);
     if (!block)
-        return tool_error("out of memory");
+        return bench_error("out of memory");
     bool good = true;
     for (uint64_t done = 0; good && done < count; done += FILL_ELEMENTS) {
         const size_t now = count - done < FILL_ELEMENTS ? (size_t)(count - done) : FILL_ELEMENTS;
         bench_random_fill(random, dtype, block, now);
-        good =
-            tool_check_cl(clEnqueueWriteBuffer(clattn_context_cl_queue(workload->ctx), buffer, CL_TRUE,
-                                               (size_t)done * element_bytes, now * element_bytes, block, 0, NULL, NULL),
-                          "clEnqueueWriteBuffer");
+        good = bench_check_cl(clEnqueueWriteBuffer(clattn_context_cl_queue(workload->ctx), buffer, CL_TRUE,
+                                                   (size_t)done * element_bytes, now * element_bytes, block, 0, NULL,
+                                                   NULL),
+                              "clEnqueueWriteBuffer");
     }
     free(block);
     return good;
@@ -62,7 +62,7 @@ static bool make_lengths(bench_workload *workload, const bench_options *options)
 {
     workload->query_start_loc = calloc((size_t)options->num_seqs + 1, sizeof *workload->query_start_loc);
     if (!workload->query_start_loc)
-        return tool_error("out of memory");
+        return bench_error("out of memory");
     for (int32_t seq = 0; seq < options->num_seqs; seq++) {
         workload->total_tokens += options->q_lens[seq];
         workload->query_start_loc[seq + 1] = workload->total_tokens;
@@ -78,7 +78,7 @@ static bool count_pages(bench_workload *workload, const bench_options *options)
     for (int32_t seq = 0; seq < options->num_seqs; seq++)
         num_pages += pages_of(options->context_lens[seq], options->page_size);
     if (num_pages > INT32_MAX)
-        return tool_error("the batch takes more than %d pages", INT32_MAX);
+        return bench_error("the batch takes more than %d pages", INT32_MAX);
     workload->num_pages = (int32_t)num_pages;
     workload->pages_per_seq = pages_of(workload->max_context_len, options->page_size);
     return true;
@@ -94,7 +94,7 @@ static bool make_tables(bench_workload *workload, const bench_options *options, 
     workload->block_tables = calloc(num_seqs * (size_t)workload->pages_per_seq, sizeof *workload->block_tables);
     if (!order || !workload->block_tables) {
         free(order);
-        return tool_error("out of memory");
+        return bench_error("out of memory");
     }
     bench_random_permutation(random, order, workload->num_pages);
     const int32_t *next = order;
@@ -111,7 +111,7 @@ static bool make_tables(bench_workload *workload, const bench_options *options, 
 /* K and V of every layer, as large as the operation that reads most needs them. */
 static bool make_layers(bench_workload *workload, const bench_options *options, bench_random *random)
 {
-    const tool_shape *shape = &options->shape;
+    const bench_shape *shape = &options->shape;
     const bool dense = bench_options_have_dense(options);
     const bool combined = bench_options_have_pages(options) && options->layout == CLATTN_KV_COMBINED;
     const double page_rows = (double)workload->num_pages * options->page_size;
@@ -134,7 +134,7 @@ static bool make_layers(bench_workload *workload, const bench_options *options, 
 
 static bool make_rows(bench_workload *workload, const bench_options *options, bench_random *random)
 {
-    const tool_shape *shape = &options->shape;
+    const bench_shape *shape = &options->shape;
     const double count = (double)workload->total_tokens * shape->num_q_heads * shape->head_dim;
     return make_random_buffer(workload, random, "queries", options->dtype, count, &workload->queries) &&
            (!shape->sinks || make_random_buffer(workload, random, "softmax_aux", CLATTN_FLOAT32,

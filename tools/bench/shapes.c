@@ -3,12 +3,12 @@
  * Geometries from the models' published configuration files. Where layers differ, the one that reads the most KV is
  * listed: gemma-2 and gpt-oss alternate layers without a window, as here, with layers that have one.
  */
-#include "common/shapes.h"
+#include "bench/shapes.h"
 
 #include <stddef.h>
 #include <string.h>
 
-static const tool_shape shapes[] = {
+static const bench_shape shapes[] = {
     {"llama-3-8b", 32, 8, 128, 128, 0, 0.0f, false},
     {"llama-3-70b-tp8", 8, 1, 128, 128, 0, 0.0f, false}, /* one of eight tensor-parallel devices */
     {"mistral-7b", 32, 8, 128, 128, 4096, 0.0f, false},
@@ -18,17 +18,17 @@ static const tool_shape shapes[] = {
     {"phi-3-mini", 32, 32, 96, 96, 0, 0.0f, false},
 };
 
-const tool_shape *tool_shape_at(int index)
+const bench_shape *bench_shape_at(int index)
 {
     const int count = (int)(sizeof shapes / sizeof *shapes);
     return index >= 0 && index < count ? &shapes[index] : NULL;
 }
 
-const tool_shape *tool_shape_find(const char *name)
+const bench_shape *bench_shape_find(const char *name)
 {
-    for (int i = 0; tool_shape_at(i); i++) {
-        if (strcmp(name, tool_shape_at(i)->name) == 0)
-            return tool_shape_at(i);
+    for (int i = 0; bench_shape_at(i); i++) {
+        if (strcmp(name, bench_shape_at(i)->name) == 0)
+            return bench_shape_at(i);
     }
     return NULL;
 }

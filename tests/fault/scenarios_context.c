@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Devices and contexts. */
+#include "scenario.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void record_error(void *user, clattn_log_level level, const char *message)
+{
+    fault_world *world = user;
+    if (level == CLATTN_LOG_ERROR)
+        snprintf(world->logged, sizeof world->logged, "%s", message);
+}
+
+static clattn_status create(fault_world *world, clattn_context_params params)
+{
+    world->logged[0] = '\0';
+    params.cache_dir = world->directory;
+    params.log = record_error;
+    params.log_user = world;
+    return clattn_context_create(&params, &world->made);
+}
+
+static clattn_status call_create(fault_world *world)
+{
+    return create(world, (clattn_context_params){.device = getenv("CLATTN_TEST_DEVICE"), .profiling = true});
+}
+
+static clattn_status call_create_by_name(fault_world *world)
+{
+    return create(world, (clattn_context_params){.device = clattn_context_device(world->device.ctx)->name});
+}
+
+static clattn_status call_create_embedded(fault_world *world)
+{
+    return create(world, (clattn_context_params){
+                             .cl_context_handle = world->device.cl,
+                             .cl_device = clattn_context_cl_device(world->device.ctx),
+                             .cl_queue = world->device.queue,
+                         });
+}
+
+/* Only what OpenCL 3.0 alone tells has a substitute. */
+static void check_facts(const fault_world *world, clattn_device_facts facts)
+{
+    const clattn_device_facts *expected = clattn_context_device(world->device.ctx);
+    assert_true(facts.preferred_multiple >= 1);
+    facts.preferred_multiple = expected->preferred_multiple;
+    assert_memory_equal(&facts, expected, sizeof facts);
+}
+
+static void check_created(fault_world *world)
+{
+    assert_non_null(world->made);
+    check_facts(world, *clattn_context_device(world->made));
+    assert_string_equal(clattn_context_last_error(world->made), "");
+}
+
+static void destroy_created(fault_world *world)
+{
+    clattn_context_destroy(&world->made);
+}
+
+static void open_attention(fault_world *world)
+{
+    static const int32_t context_lens[] = {9};
+    const support_attention_case description = {
+        .seed = 2,
+        .num_seqs = 1,
+        .context_lens = context_lens,
+        .num_q_heads = 2,
+        .num_kv_heads = 1,
+        .head_dim = 8,
+        .page_size = 4,
+    };
+    fault_world_open(world);
+    world->attention = support_attention_create(&world->device, &description);
+}
+
+/* A context that holds a kernel and a plan of its own. */
+static void prepare_used(fault_world *world)
+{
+    fault_require_ok(world, call_create_embedded(world));
+    support_device device = world->device;
+    device.ctx = world->made;
+    support_attention_run(world->attention, &device);
+}
+
+static clattn_status call_destroy(fault_world *world)
+{
+    clattn_context_destroy(&world->made);
+    return CLATTN_OK;
+}
+
+static void check_destroyed(fault_world *world)
+{
+    assert_null(world->made);
+}
+
+/* The device that the tests run on, by its place in the list. */
+static int32_t index_of_device(const fault_world *world)
+{
+    const int32_t num_devices = clattn_device_count();
+    clattn_device_facts facts;
+    int32_t index = 0;
+    while (index < num_devices && (clattn_device_query(index, &facts) != CLATTN_OK ||
+                                   strcmp(facts.name, clattn_context_device(world->device.ctx)->name) != 0))
+        index++;
+    assert_in_range(index, 0, num_devices - 1);
+    return index;
+}
+
+static void open_indexed(fault_world *world)
+{
+    fault_world_open(world);
+    world->device_index = index_of_device(world);
+}
+
+static clattn_status call_query(fault_world *world)
+{
+    return clattn_device_query(world->device_index, &world->facts);
+}
+
+static void check_query(fault_world *world)
+{
+    check_facts(world, world->facts);
+}
+
+static void open_counted(fault_world *world)
+{
+    fault_world_open(world);
+    world->num_devices = clattn_device_count();
+}
+
+/* It has no status: fewer devices than there are stand for a failure. */
+static clattn_status call_count(fault_world *world)
+{
+    const int32_t num_devices = clattn_device_count();
+    assert_in_range(num_devices, 0, world->num_devices);
+    return num_devices == world->num_devices ? CLATTN_OK : CLATTN_NO_DEVICE;
+}
+
+static void check_count(fault_world *world)
+{
+    assert_true(world->num_devices > 0);
+}
+
+/* A cache directory with one program. */
+static void open_cached(fault_world *world)
+{
+    open_attention(world);
+    fault_world_renew_context(world, world->directory);
+    support_attention_run(world->attention, &world->device);
+}
+
+static void count_file(void *user, const clattn_cache_file *file)
+{
+    fault_world *world = user;
+    assert_true(file->name[0] != '\0');
+    world->num_files++;
+}
+
+static clattn_status call_visit(fault_world *world)
+{
+    world->num_files = 0;
+    return clattn_context_visit_cache(world->device.ctx, count_file, world);
+}
+
+/* A file that cannot be looked at may have vanished. */
+static void check_visit(fault_world *world)
+{
+    assert_in_range(world->num_files, 0, 1);
+}
+
+static const fault_scenario scenarios[] = {
+    {.function = "clattn_context_create",
+     .variant = "own queue",
+     .tolerated = "malloc strdup clGetDeviceInfo",
+     .device_status = CLATTN_NO_DEVICE,
+     .open = fault_world_open,
+     .call = call_create,
+     .check = check_created,
+     .undo = destroy_created},
+    {.function = "clattn_context_create",
+     .variant = "by name",
+     .tolerated = "malloc strdup clGetDeviceInfo",
+     .device_status = CLATTN_NO_DEVICE,
+     .open = fault_world_open,
+     .call = call_create_by_name,
+     .check = check_created,
+     .undo = destroy_created},
+    {.function = "clattn_context_create",
+     .variant = "embedded",
+     .tolerated = "malloc strdup clGetDeviceInfo",
+     .open = fault_world_open,
+     .call = call_create_embedded,
+     .check = check_created,
+     .undo = destroy_created},
+    {.function = "clattn_context_destroy",
+     .variant = "used",
+     .tolerated = "clWaitForEvents",
+     .only_once = true,
+     .open = open_attention,
+     .prepare = prepare_used,
+     .call = call_destroy,
+     .check = check_destroyed},
+    {.function = "clattn_context_visit_cache",
+     .variant = "one program",
+     .open = open_cached,
+     .call = call_visit,
+     .check = check_visit},
+    {.function = "clattn_device_query",
+     .variant = "its own",
+     .tolerated = "clGetDeviceInfo",
+     .device_status = CLATTN_NO_DEVICE,
+     .silent = true,
+     .open = open_indexed,
+     .call = call_query,
+     .check = check_query},
+    {.function = "clattn_device_count",
+     .variant = "all",
+     .device_status = CLATTN_NO_DEVICE,
+     .silent = true,
+     .open = open_counted,
+     .call = call_count,
+     .check = check_count},
+};
+
+fault_scenario_list fault_context_scenarios(void)
+{
+    return FAULT_SCENARIO_LIST(scenarios);
+}
