@@ -4,9 +4,9 @@
  * reference and timed against the device's own roofline.
  */
 #include "bench/measure.h"
-#include "bench/message.h"
 #include "bench/model.h"
 #include "bench/rates.h"
+#include "common/message.h"
 #include "demo/check.h"
 #include "demo/step.h"
 
@@ -58,7 +58,7 @@ static void print_step(const clattn_context *ctx, const demo_step *step)
 static bool print_plan(const clattn_context *ctx, const clattn_plan *plan)
 {
     clattn_plan_info info;
-    if (!bench_check(ctx, clattn_plan_get_info(plan, &info), "clattn_plan_get_info"))
+    if (!tool_check(ctx, clattn_plan_get_info(plan, &info), "clattn_plan_get_info"))
         return false;
     printf("  plan       family %s, %d decode, %d prefill and %d merge items, tile %dx%d\n",
            clattn_family_name(info.family), (int)info.num_decode_items, (int)info.num_prefill_items,
@@ -109,23 +109,23 @@ static bool run_step(clattn_context *ctx, demo_step *step)
 {
     demo_verdict verdict;
     print_step(ctx, step);
-    bench_progress("computing the reference");
+    tool_progress("computing the reference");
     if (!print_plan(ctx, step->plan) || !demo_check(step, &verdict))
         return false;
     print_verdict(&verdict);
-    bench_progress("measuring");
+    tool_progress("measuring");
     return time_step(ctx, step) && verdict.within_bound;
 }
 
 static bool run(const char *device)
 {
-    const clattn_context_params params = {.device = device, .log = bench_log};
+    const clattn_context_params params = {.device = device, .log = tool_log};
     clattn_context *ctx = NULL;
     const clattn_status status = clattn_context_create(&params, &ctx);
     if (status != CLATTN_OK)
-        return bench_check(NULL, status, "clattn_context_create");
+        return tool_check(NULL, status, "clattn_context_create");
     demo_step step;
-    bench_progress("building the kernels and running the batch");
+    tool_progress("building the kernels and running the batch");
     bool good = demo_step_init(&step, ctx);
     if (good) {
         good = run_step(ctx, &step);
@@ -151,7 +151,7 @@ int main(int argc, char **argv)
         device = optarg;
     }
     if (optind < argc) {
-        (void)bench_error("'%s' is no option; --help lists them", argv[optind]);
+        (void)tool_error("'%s' is no option; --help lists them", argv[optind]);
         return EXIT_USAGE;
     }
     return run(device) ? EXIT_GOOD : EXIT_FAILED;

@@ -98,14 +98,22 @@ def check(result):
     floor = max(flops / result["peak_gflops"], (rows + kv) / result["read_gbytes_per_s"]) / 1e9
     agree(result, "roofline_fraction", floor / seconds)
     agree(result, "floor_ms", floor * 1e3)
-    if result["runs"] == 1:
-        agree(result, "ratio_to_first", result["median_ms"] / results[0]["median_ms"])
 
+# The operations of one problem were measured in turns.
+problem = ("model", "layer", "num_q_heads", "q_lens", "context_lens", "kv_dtype")
+first = {}
+layout = None
 for result in results:
     check(result)
-    for key in ("device", "peak_gflops", "read_gbytes_per_s", "runs", "num_layers"):
-        assert result[key] == results[0][key], f"the operations have several {key}"
-assert results[0]["ratio_to_first"] == 1 and results[0]["ratio_spread"] == 0
+    layout = result["layout"] or layout # a dense cache has none
+    key = json.dumps([result[name] for name in problem] + [layout])
+    group = first.setdefault(key, result)
+    for name in ("device", "peak_gflops", "read_gbytes_per_s", "runs", "num_layers"):
+        assert result[name] == group[name], f"the operations have several {name}"
+    if result["runs"] == 1:
+        agree(result, "ratio_to_first", result["median_ms"] / group["median_ms"])
+for result in first.values():
+    assert result["ratio_to_first"] == 1 and result["ratio_spread"] == 0
 ' "$@" >"$work/check" 2>&1 || {
         tail -n 1 "$work/check"
         failed "$*"
@@ -150,17 +158,30 @@ measure()
 
 run "$bench" --help
 [ "$code" -eq 0 ] || failed "exit code $code: cl-bench --help"
-for word in ragged_page_attention ' page_attention' ragged_decode_attention ' ragged_attention' llama-3-8b gpt-oss-20b \
-    interquartile --num-splits --head-dim-v --overhead; do
+for word in ragged_page_attention llama-3-8b interquartile --num-splits --head-dim-v --overhead --list examples \
+    'exit status'; do
     grep -q -e "$word" "$work/stdout" || failed "the help does not say $word"
 done
 
-refused 2 "^error: --op 'attention'" "$bench" --op attention
-refused 2 "^error: --op ''" "$bench" --op page_attention,
-refused 2 "^error: --op 'page'" "$bench" --op ragged_page_attention,page
-refused 2 'more than 8 operations' "$bench" --op "$(printf 'page_attention,%.0s' 1 2 3 4 5 6 7 8)page_attention"
-refused 2 'unknown' "$bench" --model-shape llama-9
-refused 2 'exclude each other' "$bench" --model-shape llama-3-8b --head-dim 64
+run "$bench" --list
+[ "$code" -eq 0 ] || failed "exit code $code: cl-bench --list"
+for line in ragged_page_attention page_attention ragged_decode_attention ragged_attention 'llama-3-8b  *32 query heads' \
+    'gpt-oss-20b  .* window 128 in every other layer, sinks' 'gemma-2-9b .* soft cap 50' mixed \
+    'decode-64x1024' 'float32, float16, bfloat16' 'combined, nhd, hnd, heads_first' 'default, vector'; do
+    grep -q -e "^  $line" "$work/stdout" || failed "--list does not say $line"
+done
+refused 2 '--runs and --list exclude each other' "$bench" --list --runs 3
+refused 2 '--overhead and --list exclude each other' "$bench" --list --overhead
+
+refused 2 "^error: --op should be .*, not 'attention'" "$bench" --op attention
+refused 2 "^error: --op should be .*, not ''" "$bench" --op page_attention,
+refused 2 "^error: --op should be .*, not 'page'" "$bench" --op ragged_page_attention,page
+refused 2 'at most 16 names' "$bench" --op "$(printf 'page_attention,%.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)page_attention"
+refused 2 "^error: --model should be .*gpt-oss-20b.* or phi-3-mini, not 'llama-9'" "$bench" --model llama-9
+refused 2 "^error: --workload should be .*, not 'prefill'" "$bench" --workload mixed,prefill
+refused 2 '--workload and --seqs, --q-len, --context exclude each other' "$bench" --workload mixed --seqs 2
+refused 2 '--workload and --seqs, --q-len, --context exclude each other' "$bench" --workload mixed --context 2
+refused 2 'exclude each other' "$bench" --model llama-3-8b --head-dim 64
 refused 2 'given together' "$bench" --num-q-heads 8 --head-dim 64
 refused 2 'not a multiple of --num-kv-heads' "$bench" --num-q-heads 7 --num-kv-heads 2 --head-dim 64
 refused 2 'not a multiple of 8' "$bench" --num-q-heads 8 --num-kv-heads 2 --head-dim 60
@@ -179,6 +200,7 @@ refused 2 'longer than --context 4' "$bench" --q-len 5 --context 4
 refused 2 '--window' "$bench" --window -1
 refused 2 '--soft-cap' "$bench" --soft-cap nan
 refused 2 '--soft-cap' "$bench" --soft-cap 1e-60
+refused 2 '--json should be' "$bench" --json ''
 refused 2 '--num-splits' "$bench" --num-splits -1
 refused 2 '--family' "$bench" --family gpu
 refused 2 '--runs' "$bench" --runs 0
@@ -195,10 +217,10 @@ refused 2 '--q-len 2: page_attention takes one' "$bench" --op page_attention --q
 refused 2 '--q-len 3: ragged_decode_attention takes one' "$bench" --op ragged_decode_attention --q-len 1,3
 refused 2 '--q-len 2: ragged_attention takes one' "$bench" --op ragged_page_attention,ragged_attention --q-len 2
 refused 2 'ragged_attention has no window' "$bench" --op ragged_attention --window 9
-refused 2 'ragged_attention has no window' "$bench" --op ragged_attention --model-shape mistral-7b
-refused 2 'ragged_attention has no soft cap' "$bench" --op ragged_attention --model-shape gemma-2-9b
-refused 2 'ragged_attention has no attention sinks' "$bench" --op ragged_attention --model-shape gpt-oss-20b
-for option in '--context 9' '--model-shape llama-3-8b' '--num-q-heads 1' '--head-dim-v 64' '--page-size 1' \
+refused 2 'ragged_attention has no window' "$bench" --op ragged_attention --model mistral-7b
+refused 2 'ragged_attention has no soft cap' "$bench" --op ragged_attention --model gemma-2-9b
+refused 2 'ragged_attention has no attention sinks' "$bench" --op ragged_attention --model gpt-oss-20b
+for option in '--context 9' '--model llama-3-8b' '--workload mixed' '--num-q-heads 1' '--head-dim-v 64' '--page-size 1' \
     '--layout nhd' '--seqs 1' '--q-len 1' '--window 0' '--soft-cap 0' '--num-splits 0'; do
     # shellcheck disable=SC2086 # an option and its value
     refused 2 "${option% *} and --overhead exclude each other" "$bench" --overhead $option
@@ -219,23 +241,23 @@ if [ "$code" -ne 0 ] && grep -q CLATTN_NO_DEVICE "$work/stderr"; then
 fi
 grep -q 'of the roofline' "$work/stdout" || failed "no table: cl-bench"
 measured "$work/ragged.json" ragged_page_attention \
-    'model_shape="llama-3-8b"' num_seqs=2 'q_lens=[3,1]' 'context_lens=[37,20]' \
+    'model="llama-3-8b"' num_seqs=2 'q_lens=[3,1]' 'context_lens=[37,20]' \
     num_q_heads=32 num_kv_heads=8 head_dim=128 'dtype="float16"' 'kv_dtype="float16"' 'layout="combined"' \
     page_size=16 runs=3 sinks=false flops=2097152 bytes=299008
 
 # With "-" standard output is the JSON and nothing else.
-measure - --model-shape gpt-oss-20b --dtype bfloat16 --kv-dtype float32 --layout hnd --page-size 7 --window 9 \
+measure - --model gpt-oss-20b --dtype bfloat16 --kv-dtype float32 --layout hnd --page-size 7 --window 9 \
     --seqs 3 --q-len 5 --context 31 --runs 1
 cp "$work/stdout" "$work/sinks.json"
 grep -q 'of the roofline' "$work/stderr" || failed "no table on stderr: cl-bench --json -"
 measured "$work/sinks.json" ragged_page_attention \
-    'model_shape="gpt-oss-20b"' sinks=true num_seqs=3 'q_lens=[5,5,5]' 'layout="hnd"' \
+    'model="gpt-oss-20b"' sinks=true num_seqs=3 'q_lens=[5,5,5]' 'layout="hnd"' \
     sliding_window=9 'dtype="bfloat16"' 'kv_dtype="float32"' page_size=7 runs=1 spread=0
 
 for layout in nhd heads_first; do
     measure "$work/heads.json" --num-q-heads 6 --num-kv-heads 3 --head-dim 24 --dtype float32 --layout "$layout" \
         --soft-cap 5.5 --num-splits 2 --context 93,1 --runs 1
-    measured "$work/heads.json" ragged_page_attention model_shape=null logits_soft_cap=5.5 num_splits=2 max_splits=2 \
+    measured "$work/heads.json" ragged_page_attention model=null logits_soft_cap=5.5 num_splits=2 max_splits=2 \
         'q_lens=[1,1]' "layout=\"$layout\"" num_q_heads=6 num_kv_heads=3 head_dim=24 head_dim_v=24
 done
 
@@ -251,7 +273,7 @@ done
 
 # With what only three of them can, each alone.
 for operation in page_attention ragged_decode_attention; do
-    measure "$work/alone.json" --op "$operation" --model-shape gpt-oss-20b --window 9 --soft-cap 5 --num-splits 2 \
+    measure "$work/alone.json" --op "$operation" --model gpt-oss-20b --window 9 --soft-cap 5 --num-splits 2 \
         --seqs 2 --context 31 --runs 1
     measured "$work/alone.json" "$operation" sinks=true sliding_window=9 logits_soft_cap=5 num_splits=2
 done
@@ -262,6 +284,42 @@ for layout in hnd heads_first; do
         --page-size 8 --context 31 --runs 1
     measured "$work/layout.json" page_attention "layout=\"$layout\"" page_size=8
 done
+
+# Every combination of what is given as a list; a model with two kinds of layers counts twice.
+measure "$work/product.json" --model gpt-oss-20b,qwen2.5-0.5b --q-len 2 --context 5 --kv-dtype float32,bfloat16 \
+    --layout hnd,nhd --runs 1
+measured "$work/product.json" "$(printf 'ragged_page_attention,%.0s' 1 2 3 4 5 6 7 8 9 10 11)ragged_page_attention"
+python3 -c '
+import json, sys
+results = json.load(open(sys.argv[1]))["results"]
+rows = [(r["model"], r["layer"], r["sliding_window"], r["kv_dtype"], r["layout"]) for r in results]
+layers = [("gpt-oss-20b", "full", 0), ("gpt-oss-20b", "sliding", 128), ("qwen2.5-0.5b", "all", 0)]
+assert rows == [layer + (kv, layout) for layer in layers for kv in ("float32", "bfloat16") for layout in ("hnd", "nhd")]
+' "$work/product.json" || failed "the combinations of lists"
+[ "$(grep -c '^  gpt-oss-20b/sliding  *-  *bfloat16 nhd ' "$work/stdout")" -eq 1 ] || failed "no line for a combination"
+
+# A batch of both phases is held against its parts, in the table of one problem and of several.
+measure "$work/parts.json" --num-q-heads 2 --num-kv-heads 1 --head-dim 8 --q-len 3,1,5,1 --context 9,20,5,7 --runs 1
+measured "$work/parts.json" ragged_page_attention 'q_lens=[3,1,5,1]' workload=null
+grep -q 'its prefills and its decodes' "$work/stdout" || failed "no parts of a mixed batch"
+python3 -c '
+import json, sys
+mixed, whole = (json.load(open(path))["results"][0] for path in sys.argv[1:])
+assert mixed["parts_ratio"] > 0 and mixed["parts_spread"] == 0
+assert whole["parts_ratio"] is None and whole["parts_spread"] is None
+assert mixed["idle_share"] is None or 0 <= mixed["idle_share"] < 1
+' "$work/parts.json" "$work/alone.json" || failed "the figures of parts"
+
+# A workload by name is what it says.
+measure "$work/named.json" --workload ragged,mixed --num-q-heads 1 --num-kv-heads 1 --head-dim 8 --runs 1
+measured "$work/named.json" ragged_page_attention,ragged_page_attention
+python3 -c '
+import json, sys
+ragged, mixed = json.load(open(sys.argv[1]))["results"]
+assert ragged["workload"] == "ragged" and ragged["num_seqs"] == 64 and set(ragged["q_lens"]) == {1}
+assert min(ragged["context_lens"]) == 16 and max(ragged["context_lens"]) == 8192
+assert mixed["workload"] == "mixed" and sorted(mixed["q_lens"]) == [1] * 32 + [1024]
+' "$work/named.json" || failed "the named workloads"
 
 # An operation against itself: as many results as names.
 measure "$work/twice.json" --op page_attention,page_attention --num-q-heads 1 --num-kv-heads 1 --head-dim 8 \
@@ -275,7 +333,7 @@ measure - --overhead --runs 1
 cp "$work/stdout" "$work/overhead.json"
 overheads "$work/overhead.json" ragged_page_attention num_calls=1 'layout="combined"'
 
-refused 1 'CLATTN_NO_DEVICE' "$bench" --device 'no device has this name'
+refused 77 'CLATTN_NO_DEVICE' "$bench" --device 'no device has this name'
 refused 1 'CLATTN_NO_DEVICE' "$demo" --device 'no device has this name'
 
 run "$bench" --num-q-heads 1 --num-kv-heads 1 --head-dim 8 --context 5 --runs 1 --json "$work/missing/result.json"

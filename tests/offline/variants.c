@@ -9,7 +9,7 @@
  * shape, dtype, operation, NAME, kernel, bytes of local arrays that the tile promises, work-items, build options.
  */
 #include "attention/variant.h"
-#include "bench/shapes.h"
+#include "common/shapes.h"
 #include "kv_cache/append.h"
 #include "runtime/sources.h"
 #include "tuning/resolve.h"
@@ -22,13 +22,13 @@
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 /* Head dimensions that no model above has: no power of two, K and V of different width, the widest; long groups. */
-static const bench_shape odd_shapes[] = {
-    {"odd-8", 4, 4, 8, 8, 0, 0.0f, false},
-    {"odd-40", 20, 4, 40, 40, 0, 0.0f, false},
-    {"odd-112", 64, 1, 112, 112, 0, 30.0f, true},
-    {"odd-192-128", 16, 16, 192, 128, 0, 0.0f, false},
-    {"odd-256-512", 16, 4, 256, 512, 0, 0.0f, false},
-    {"odd-512", 8, 1, 512, 512, 0, 50.0f, true},
+static const tool_shape odd_shapes[] = {
+    {"odd-8", 4, 4, 8, 8, 0, 0.0f, false, 0},
+    {"odd-40", 20, 4, 40, 40, 0, 0.0f, false, 0},
+    {"odd-112", 64, 1, 112, 112, 0, 30.0f, true, 0},
+    {"odd-192-128", 16, 16, 192, 128, 0, 0.0f, false, 0},
+    {"odd-256-512", 16, 4, 256, 512, 0, 0.0f, false, 0},
+    {"odd-512", 8, 1, 512, 512, 0, 50.0f, true, 0},
 };
 
 static const clattn_dtype dtypes[] = {CLATTN_FLOAT32, CLATTN_FLOAT16, CLATTN_BFLOAT16};
@@ -80,7 +80,7 @@ static void write_source(listing *list, clattn_program_id program)
     list->written[program] = true;
 }
 
-static void print_variant(listing *list, const bench_shape *shape, clattn_dtype dtype, const char *operation,
+static void print_variant(listing *list, const tool_shape *shape, clattn_dtype dtype, const char *operation,
                           const clattn_variant *variant, int64_t local_bytes, int64_t work_group_size)
 {
     char name[64];
@@ -95,7 +95,7 @@ static void print_variant(listing *list, const bench_shape *shape, clattn_dtype 
     free(options);
 }
 
-static clattn_problem problem_of(const bench_shape *shape, clattn_dtype kv_dtype, const variant_options *options)
+static clattn_problem problem_of(const tool_shape *shape, clattn_dtype kv_dtype, const variant_options *options)
 {
     return (clattn_problem){
         .num_q_heads = shape->num_q_heads,
@@ -114,7 +114,7 @@ static clattn_problem problem_of(const bench_shape *shape, clattn_dtype kv_dtype
 }
 
 /* Both phases, and the merge of what they split. */
-static void list_attention(listing *list, const bench_shape *shape, clattn_dtype kv_dtype,
+static void list_attention(listing *list, const tool_shape *shape, clattn_dtype kv_dtype,
                            const variant_options *options)
 {
     static const char *const phase_names[CLATTN_NUM_PHASES] = {"decode", "prefill"};
@@ -145,7 +145,7 @@ static void list_attention(listing *list, const bench_shape *shape, clattn_dtype
 }
 
 /* New rows of each dtype into pages of this one, and the merge of states that a caller brings in it. */
-static void list_rows(listing *list, const bench_shape *shape, clattn_dtype dtype)
+static void list_rows(listing *list, const tool_shape *shape, clattn_dtype dtype)
 {
     const uint32_t work_group_size = clattn_row_wise_work_group_size(&list->facts, list->family);
     const clattn_problem problem = problem_of(shape, dtype, &(variant_options){dtype, CLATTN_STATE_LSE, false});
@@ -160,7 +160,7 @@ static void list_rows(listing *list, const bench_shape *shape, clattn_dtype dtyp
     }
 }
 
-static void list_shape(listing *list, const bench_shape *shape)
+static void list_shape(listing *list, const tool_shape *shape)
 {
     for (int i = 0; i < COUNT(dtypes); i++)
         list_attention(list, shape, dtypes[i], &(variant_options){.q_dtype = dtypes[i]});
@@ -193,13 +193,13 @@ int main(int argc, char **argv)
         list.facts.float_vector_width = 16;
     if (list.family == CLATTN_FAMILY_DEFAULT)
         fail(argv[2], "no family");
-    for (int i = 0; bench_shape_at(i) != NULL; i++)
-        list_shape(&list, bench_shape_at(i));
+    for (int i = 0; tool_shape_at(i) != NULL; i++)
+        list_shape(&list, tool_shape_at(i));
     for (int i = 0; i < COUNT(odd_shapes); i++)
         list_shape(&list, &odd_shapes[i]);
 
     /* What is the same for every shape, once. */
-    const bench_shape *first = bench_shape_at(0);
+    const tool_shape *first = tool_shape_at(0);
     for (int i = 0; i < COUNT(dtypes); i++) {
         list_rows(&list, first, dtypes[i]);
         list_attention(&list, first, dtypes[i], &(variant_options){CLATTN_FLOAT32, CLATTN_STATE_LSE, false});

@@ -177,6 +177,24 @@ static void ratios_pair_the_samples_of_a_round(void **state)
         assert_near(ratios[i], 1.5);
 }
 
+static void ratios_to_sums_add_the_parts_of_a_round(void **state)
+{
+    (void)state;
+    const double samples[] = {3.0, 10.0};
+    const double parts[] = {1.0, 3.0, /* the second part: */ 2.0, 1.0};
+    double ratios[2] = {0};
+    bench_ratios_to_sums(samples, parts, 2, 2, ratios);
+    assert_near(ratios[0], 1.0);
+    assert_near(ratios[1], 2.5);
+}
+
+static void a_spread_over_a_tenth_is_noise(void **state)
+{
+    (void)state;
+    assert_false(bench_is_noisy(0.1));
+    assert_true(bench_is_noisy(0.1001));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +212,8 @@ int main(void)
         cmocka_unit_test(one_outlier_does_not_widen_the_spread),
         cmocka_unit_test(a_single_sample_is_every_quartile),
         cmocka_unit_test(ratios_pair_the_samples_of_a_round),
+        cmocka_unit_test(ratios_to_sums_add_the_parts_of_a_round),
+        cmocka_unit_test(a_spread_over_a_tenth_is_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

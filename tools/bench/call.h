@@ -3,12 +3,14 @@
 #ifndef BENCH_CALL_H
 #define BENCH_CALL_H
 
-#include "bench/workload.h"
+#include "bench/model.h"
+#include "bench/operands.h"
 
 typedef struct bench_call {
-    const bench_workload *workload; /* borrowed */
+    const bench_operands *operands; /* borrowed */
     const bench_operation *operation;
-    bench_batch batch; /* for counting; its lists are the options' */
+    bench_sequences sequences; /* those of the operands, or a part of them */
+    bench_batch batch;         /* for counting; its lists are the sequences' */
     clattn_dtype out_dtype;
     cl_mem out;
     cl_mem max, denominator; /* NULL if the operation does not write them */
@@ -19,8 +21,9 @@ typedef struct bench_call {
     int32_t next_layer;   /* which K and V the next enqueue reads */
 } bench_call;
 
-/* Plans the operation on a workload that outlives the call. */
-bool bench_call_init(bench_call *call, const bench_workload *workload, const bench_operation *operation);
+/* Plans the operation on those sequences of the operands that are of one of the phases; the operands outlive it. */
+bool bench_call_init(bench_call *call, const bench_operands *operands, const bench_operation *operation,
+                     bench_phases phases);
 
 /* Accepts a half-made or zeroed object. */
 void bench_call_finish(bench_call *call);

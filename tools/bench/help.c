@@ -1,51 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What cl-bench --help prints. */
+/* What cl-bench --help prints around the table of options. */
 #include "bench/help.h"
-
-#include "bench/operation.h"
-#include "bench/options.h"
-
-#include <stdio.h>
 
 static const char usage_text[] =
     "usage: cl-bench [OPTION]...\n"
-    "       cl-bench --overhead [--op NAME,...] [--dtype NAME] [--kv-dtype NAME] [--family NAME]\n"
-    "                [--device NAME|INDEX] [--runs N] [--json FILE|-]\n"
+    "       cl-bench --overhead [OPTION]...\n"
+    "       cl-bench --list\n"
     "\n"
     "Times attention operations on an OpenCL device and holds them against what the same device does in the same\n"
-    "run: its rate of float32 multiply-adds and its read bandwidth. With --overhead: the host time of one call.\n"
-    "\n"
-    "what to run\n"
-    "  --op NAME[,NAME...]  one or several, measured in turns and compared with the first (default\n"
-    "                       " BENCH_DEFAULT_OPERATION "); one name twice shows the noise:\n";
-
-static const char problem_text[] =
-    "  --num-q-heads N --num-kv-heads N --head-dim N   the same by number, all three\n"
-    "  --head-dim-v N       width of V and out, not with combined pages (default: head_dim)\n"
-    "  --window N           keys that a query sees, its own included; 0 = all (replaces the model's)\n"
-    "  --soft-cap X         cap*tanh(logit/cap); 0 = off (replaces the model's)\n"
-    "  --dtype NAME         storage of queries and out: float32, float16 (default), bfloat16; ragged_attention\n"
-    "                       writes float32 always\n"
-    "  --kv-dtype NAME      storage of K and V (default: as --dtype)\n"
-    "  --page-size N        KV tokens per page, of the operations that read pages (default 16)\n"
-    "  --layout NAME        of the pages: combined, nhd, hnd, heads_first (default combined; nhd if page_attention is\n"
-    "                       measured or V has a width of its own)\n"
-    "  --seqs N             sequences (default 1, or as many as the longer list below)\n"
-    "  --q-len N[,N...]     new tokens per sequence: one number for all, or one for each (default 1)\n"
-    "  --context N[,N...]   KV tokens per sequence, the new ones included (default 1024); the longest is the\n"
-    "                       seq_len of a dense cache\n"
-    "how to run it\n"
-    "  --num-splits N       KV partitions of every row; 0 = automatic (default)\n"
-    "  --family NAME        default, vector, simt, plain\n"
-    "  --device NAME|INDEX  part of \"platform / device\", or a number (default: the best device)\n"
-    "  --runs N             rounds of probe, probe, operations (default 11); with --overhead calls (default 3000)\n"
-    "  --overhead           measure a problem of one key and one head instead: microseconds from call to return of\n"
-    "                       the operation with a plan, and of the bare clSetKernelArg and clEnqueueNDRangeKernel of\n"
-    "                       as many kernels, in pairs on a drained queue; the overhead is the median of the\n"
-    "                       difference within a pair\n"
-    "what to write\n"
-    "  --json FILE|-        also write the results as JSON; with - the table goes to stderr\n"
-    "  --help               this text\n";
+    "run: its rate of float32 multiply-adds and its read bandwidth. Several models, workloads, dtypes of K and V and\n"
+    "layouts give a result for each combination. With --overhead: the host time of one call.\n"
+    "\n";
 
 static const char method_text[] =
     "\n"
@@ -56,20 +21,21 @@ static const char method_text[] =
     "and V rows that some query sees, once per sequence, and queries and results. roofline_fraction: the larger of\n"
     "flops / FMA rate and bytes / read bandwidth, divided by the measured time. ratio: the median over the rounds\n"
     "of an operation's time divided by the first operation's time in that round.\n"
+    "A batch that mixes prefill and decode is also measured in parts, its prefills and its decodes alone, in the\n"
+    "same rounds; parts: its time divided by the sum of the two. idle: the share of the compute units' time in which\n"
+    "no thread of this process ran, on a CPU; a busy machine raises it.\n"
     "\n"
-    "exit status: 0 measured, 1 something failed, 2 wrong usage\n";
+    "examples\n"
+    "  cl-bench --model llama-3-8b --workload prefill-1024,decode-8x4096 --kv-dtype float32,float16\n"
+    "  cl-bench --model gemma-2-9b,gpt-oss-20b --workload all --json results.json\n"
+    "  cl-bench --op ragged_page_attention,page_attention --seqs 8 --context 4096 --layout nhd\n"
+    "  cl-bench --overhead --op page_attention\n"
+    "\n"
+    "exit status: 0 measured, 1 something failed, 2 wrong usage, 77 no OpenCL device\n";
 
-void bench_help_print(void)
+void bench_help_print(const tool_option *table)
 {
     fputs(usage_text, stdout);
-    for (int id = 0; id < BENCH_NUM_OPERATIONS; id++) {
-        const bench_operation *operation = bench_operation_at(id);
-        printf("                         %-23s %s%s\n", operation->name, operation->dense ? "dense cache" : "pages",
-               operation->decode_only ? ", --q-len 1" : "");
-    }
-    puts("  --model-shape NAME   heads, window, soft cap and sinks of a model (default " BENCH_DEFAULT_SHAPE "):");
-    for (int i = 0; bench_shape_at(i); i++)
-        printf("                         %s\n", bench_shape_at(i)->name);
-    fputs(problem_text, stdout);
+    tool_options_print(table, stdout);
     fputs(method_text, stdout);
 }

@@ -3,7 +3,9 @@
 #ifndef BENCH_HELP_H
 #define BENCH_HELP_H
 
-/* To standard output. */
-void bench_help_print(void);
+#include "common/options.h"
+
+/* To standard output: how to call, the options of the table, the method and examples. */
+void bench_help_print(const tool_option *table);
 
 #endif

@@ -3,89 +3,107 @@
 #include "bench/measure.h"
 
 #include "bench/clock.h"
-#include "bench/message.h"
 #include "bench/statistics.h"
+#include "common/message.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SAMPLE_SECONDS 0.02
 #define MAX_REPEATS (1 << 20)
 
-/* The time of num_repeats operations and one wait for all of them. */
-static bool time_operations(const bench_probes *probes, const bench_subject *subject, int num_repeats, double *seconds)
+/* What num_repeats operations and one wait for all of them took. */
+typedef struct sample {
+    double seconds;
+    double busy_threads;
+} sample;
+
+static bool time_operations(const bench_probes *probes, const bench_subject *subject, int num_repeats, sample *took)
 {
+    const double process_start = bench_process_time();
     const double start = bench_now();
     for (int i = 0; i < num_repeats; i++) {
         if (!subject->enqueue(subject->user))
             return false;
     }
-    if (!bench_check_cl(clFinish(probes->queue), "clFinish"))
+    if (!tool_check_cl(clFinish(probes->queue), "clFinish"))
         return false;
-    *seconds = bench_now() - start;
+    took->seconds = bench_now() - start;
+    took->busy_threads = (bench_process_time() - process_start) / took->seconds;
     return true;
 }
 
 /* Warms up and finds how many operations fill a sample. */
 static bool calibrate(const bench_probes *probes, bench_subject *subject)
 {
-    double seconds = 0.0;
+    sample took = {0};
     subject->num_repeats = 1;
-    if (!time_operations(probes, subject, subject->num_warmups, &seconds))
+    if (!time_operations(probes, subject, subject->num_warmups, &took))
         return false;
     for (;;) {
-        if (!time_operations(probes, subject, subject->num_repeats, &seconds))
+        if (!time_operations(probes, subject, subject->num_repeats, &took))
             return false;
-        if (seconds >= SAMPLE_SECONDS || subject->num_repeats >= MAX_REPEATS)
+        if (took.seconds >= SAMPLE_SECONDS || subject->num_repeats >= MAX_REPEATS)
             return true;
-        const double factor = fmin(10.0, 1.2 * SAMPLE_SECONDS / seconds);
+        const double factor = fmin(10.0, 1.2 * SAMPLE_SECONDS / took.seconds);
         subject->num_repeats = (int)ceil(subject->num_repeats * factor);
     }
 }
 
 /* One array per measured thing; the subjects' stand one behind the other. */
 typedef struct sample_set {
+    size_t runs;
     double *peak;    /* [runs] */
     double *read;    /* [runs] */
+    double *scratch; /* [runs] */
     double *seconds; /* [num_subjects, runs] */
+    double *busy;    /* [num_subjects, runs] */
 } sample_set;
 
-static bool run_round(const bench_probes *probes, const bench_subject *subjects, int num_subjects, int runs, int round,
+static bool run_round(const bench_probes *probes, const bench_subject *subjects, int num_subjects, size_t round,
                       const sample_set *samples)
 {
     if (!bench_probe_sample(probes, &probes->fma, &samples->peak[round]) ||
         !bench_probe_sample(probes, &probes->read, &samples->read[round]))
         return false;
     /* What follows the probes finds the caches in another state than what follows an operation. */
-    for (int turn = 0; turn < num_subjects; turn++) {
-        const int index = (round + turn) % num_subjects;
+    for (size_t turn = 0; turn < (size_t)num_subjects; turn++) {
+        const size_t index = (round + turn) % (size_t)num_subjects;
         const bench_subject *subject = &subjects[index];
-        double seconds = 0.0;
-        if (!time_operations(probes, subject, subject->num_repeats, &seconds))
+        sample took = {0};
+        if (!time_operations(probes, subject, subject->num_repeats, &took))
             return false;
-        samples->seconds[(size_t)index * (size_t)runs + (size_t)round] = seconds / subject->num_repeats;
+        samples->seconds[index * samples->runs + round] = took.seconds / subject->num_repeats;
+        samples->busy[index * samples->runs + round] = took.busy_threads;
     }
-    bench_progress("round %d of %d: %.3f ms", round + 1, runs, samples->seconds[round] * 1e3);
+    tool_progress("round %zu of %zu: %.3f ms", round + 1, samples->runs, samples->seconds[round] * 1e3);
     return true;
 }
 
-static void summarise(double *samples, int runs, double *median, double *spread)
+/* Leaves the samples in their order. */
+static void summarise(const sample_set *samples, const double *values, double *median, double *spread)
 {
-    const bench_quartiles quartiles = bench_quartiles_of(samples, (size_t)runs);
+    if (values != samples->scratch)
+        memcpy(samples->scratch, values, samples->runs * sizeof *values);
+    const bench_quartiles quartiles = bench_quartiles_of(samples->scratch, samples->runs);
     *median = quartiles.median;
     *spread = bench_spread(&quartiles);
 }
 
-/* Sorts the samples, and needs those of the first subject in their order: they come last. */
-static void summarise_subjects(bench_subject *subjects, int num_subjects, int runs, const sample_set *samples,
-                               double *ratios)
+static void summarise_subject(bench_subject *subject, size_t index, const sample_set *samples)
 {
-    for (int index = num_subjects - 1; index >= 0; index--) {
-        bench_subject *subject = &subjects[index];
-        double *seconds = samples->seconds + (size_t)index * (size_t)runs;
-        bench_ratios_of(seconds, samples->seconds, (size_t)runs, ratios);
-        summarise(ratios, runs, &subject->ratio, &subject->ratio_spread);
-        summarise(seconds, runs, &subject->median_s, &subject->spread);
+    const size_t runs = samples->runs;
+    const double *seconds = samples->seconds + index * runs;
+    double ignored = 0.0;
+    summarise(samples, seconds, &subject->median_s, &subject->spread);
+    summarise(samples, samples->busy + index * runs, &subject->busy_threads, &ignored);
+    bench_ratios_of(seconds, samples->seconds, runs, samples->scratch);
+    summarise(samples, samples->scratch, &subject->ratio, &subject->ratio_spread);
+    if (subject->num_parts > 0) {
+        const double *parts = samples->seconds + (size_t)subject->first_part * runs;
+        bench_ratios_to_sums(seconds, parts, (size_t)subject->num_parts, runs, samples->scratch);
+        summarise(samples, samples->scratch, &subject->parts_ratio, &subject->parts_spread);
     }
 }
 
@@ -93,22 +111,29 @@ bool bench_measure(const bench_probes *probes, bench_subject *subjects, int num_
                    bench_measurement *measurement)
 {
     const size_t count = (size_t)runs;
-    double *storage = calloc((3 + (size_t)num_subjects) * count, sizeof *storage);
+    double *storage = calloc((3 + 2 * (size_t)num_subjects) * count, sizeof *storage);
     if (!storage)
-        return bench_error("out of memory");
-    double *ratios = storage;
-    const sample_set samples = {storage + count, storage + 2 * count, storage + 3 * count};
+        return tool_error("out of memory");
+    const sample_set samples = {
+        .runs = count,
+        .peak = storage,
+        .read = storage + count,
+        .scratch = storage + 2 * count,
+        .seconds = storage + 3 * count,
+        .busy = storage + (3 + (size_t)num_subjects) * count,
+    };
     *measurement = (bench_measurement){.runs = runs};
 
     bool good = true;
     for (int i = 0; good && i < num_subjects; i++)
         good = calibrate(probes, &subjects[i]);
-    for (int round = 0; good && round < runs; round++)
-        good = run_round(probes, subjects, num_subjects, runs, round, &samples);
+    for (size_t round = 0; good && round < count; round++)
+        good = run_round(probes, subjects, num_subjects, round, &samples);
+    for (int i = 0; good && i < num_subjects; i++)
+        summarise_subject(&subjects[i], (size_t)i, &samples);
     if (good) {
-        summarise_subjects(subjects, num_subjects, runs, &samples, ratios);
-        summarise(samples.peak, runs, &measurement->peak_gflops, &measurement->peak_spread);
-        summarise(samples.read, runs, &measurement->read_gbytes_per_s, &measurement->read_spread);
+        summarise(&samples, samples.peak, &measurement->peak_gflops, &measurement->peak_spread);
+        summarise(&samples, samples.read, &measurement->read_gbytes_per_s, &measurement->read_spread);
     }
     free(storage);
     return good;

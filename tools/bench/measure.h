@@ -13,11 +13,16 @@ typedef struct bench_subject {
     bench_enqueue enqueue;
     void *user;
     int num_warmups; /* operations that are run first, untimed */
+    int first_part;  /* index of the first of num_parts subjects that together do the same; num_parts 0 = none */
+    int num_parts;
     int num_repeats; /* operations per sample */
     double median_s; /* of one operation */
     double spread;
     double ratio; /* of its time to the first subject's in the same round */
     double ratio_spread;
+    double parts_ratio; /* of its time to the sum of its parts' in the same round; 0 without parts */
+    double parts_spread;
+    double busy_threads; /* processor time over wall time: threads of this process that ran at once, on average */
 } bench_subject;
 
 /* What the device did in the same rounds. */

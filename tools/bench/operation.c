@@ -3,9 +3,8 @@
 #include "bench/operation.h"
 
 #include <stddef.h>
-#include <string.h>
 
-static const bench_operation operations[BENCH_NUM_OPERATIONS] = {
+static const bench_operation table[BENCH_NUM_OPERATIONS] = {
     [BENCH_RAGGED_PAGE_ATTENTION] = {.id = BENCH_RAGGED_PAGE_ATTENTION,
                                      .name = "ragged_page_attention",
                                      .combined = true,
@@ -34,15 +33,37 @@ static const bench_operation operations[BENCH_NUM_OPERATIONS] = {
 
 const bench_operation *bench_operation_at(int id)
 {
-    return &operations[id];
+    return &table[id];
 }
 
-const bench_operation *bench_operation_find(const char *name, int length)
+const char *bench_operation_name_at(int id)
 {
-    for (int id = 0; id < BENCH_NUM_OPERATIONS; id++) {
-        const char *known = operations[id].name;
-        if (strlen(known) == (size_t)length && strncmp(known, name, (size_t)length) == 0)
-            return &operations[id];
+    return id < BENCH_NUM_OPERATIONS ? table[id].name : NULL;
+}
+
+bool bench_operations_have_pages(const bench_operations *operations)
+{
+    for (int i = 0; i < operations->count; i++) {
+        if (!operations->at[i]->dense)
+            return true;
+    }
+    return false;
+}
+
+bool bench_operations_have_dense(const bench_operations *operations)
+{
+    for (int i = 0; i < operations->count; i++) {
+        if (operations->at[i]->dense)
+            return true;
+    }
+    return false;
+}
+
+const bench_operation *bench_operations_separate(const bench_operations *operations)
+{
+    for (int i = 0; i < operations->count; i++) {
+        if (!operations->at[i]->dense && !operations->at[i]->combined)
+            return operations->at[i];
     }
     return NULL;
 }

@@ -3,7 +3,7 @@
 #ifndef BENCH_OPERATION_H
 #define BENCH_OPERATION_H
 
-#include <stdbool.h>
+#include "common/options.h"
 
 typedef enum bench_operation_id {
     BENCH_RAGGED_PAGE_ATTENTION,
@@ -25,10 +25,21 @@ typedef struct bench_operation {
     bool statistics; /* writes max and denominator, and these and out as float32 */
 } bench_operation;
 
+/* What a run measures in turns. */
+typedef struct bench_operations {
+    int count;
+    const bench_operation *at[TOOL_MAX_CHOICES];
+} bench_operations;
+
 /* `id` in [0, BENCH_NUM_OPERATIONS). */
 const bench_operation *bench_operation_at(int id);
 
-/* NULL if no operation has the name that `length` characters of `name` spell. */
-const bench_operation *bench_operation_find(const char *name, int length);
+/* A tool_name_at. */
+const char *bench_operation_name_at(int id);
+
+/* Whether one of them reads pages, or a dense cache; and one that reads K and V from separate pages only, or NULL. */
+bool bench_operations_have_pages(const bench_operations *operations);
+bool bench_operations_have_dense(const bench_operations *operations);
+const bench_operation *bench_operations_separate(const bench_operations *operations);
 
 #endif

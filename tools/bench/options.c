@@ -1,366 +1,306 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads and checks the command line of cl-bench: first every option by itself, then what they mean together and
- * whether the operations can honour them.
+ * The command line of cl-bench: a table of what each option may be, and what all of them together come to: the problems
+ * to measure, one for each combination of model, workload, dtype of K and V and layout.
  */
 #include "bench/options.h"
 
 #include "bench/help.h"
-#include "bench/message.h"
-#include "bench/values.h"
+#include "common/message.h"
 
-#include <getopt.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define MAX_SEQS 65536
 #define MAX_RUNS 10000
+#define MIN_HEAD_DIM 8
 #define MAX_HEAD_DIM 512
+#define MAX_HEADS 65536
 #define DEFAULT_RUNS 11
 #define DEFAULT_OVERHEAD_CALLS 3000
 #define OVERHEAD_HEAD_DIM 64
 
-enum option_code {
-    OPTION_OP = 1,
-    OPTION_MODEL_SHAPE,
-    OPTION_NUM_Q_HEADS,
-    OPTION_NUM_KV_HEADS,
-    OPTION_HEAD_DIM,
-    OPTION_HEAD_DIM_V,
-    OPTION_DTYPE,
-    OPTION_KV_DTYPE,
-    OPTION_PAGE_SIZE,
-    OPTION_LAYOUT,
-    OPTION_SEQS,
-    OPTION_Q_LEN,
-    OPTION_CONTEXT,
-    OPTION_WINDOW,
-    OPTION_SOFT_CAP,
-    OPTION_NUM_SPLITS,
-    OPTION_FAMILY,
-    OPTION_DEVICE,
-    OPTION_RUNS,
-    OPTION_OVERHEAD,
-    OPTION_JSON,
-    OPTION_HELP
-};
+/* What is measured; options that only some of it has are refused with the rest. */
+enum bench_mode { MODE_TIME = 1, MODE_OVERHEAD = 2, MODE_LIST = 4, MODE_MEASURE = MODE_TIME | MODE_OVERHEAD };
 
-static const struct option long_options[] = {
-    {"op", required_argument, NULL, OPTION_OP},
-    {"model-shape", required_argument, NULL, OPTION_MODEL_SHAPE},
-    {"num-q-heads", required_argument, NULL, OPTION_NUM_Q_HEADS},
-    {"num-kv-heads", required_argument, NULL, OPTION_NUM_KV_HEADS},
-    {"head-dim", required_argument, NULL, OPTION_HEAD_DIM},
-    {"head-dim-v", required_argument, NULL, OPTION_HEAD_DIM_V},
-    {"dtype", required_argument, NULL, OPTION_DTYPE},
-    {"kv-dtype", required_argument, NULL, OPTION_KV_DTYPE},
-    {"page-size", required_argument, NULL, OPTION_PAGE_SIZE},
-    {"layout", required_argument, NULL, OPTION_LAYOUT},
-    {"seqs", required_argument, NULL, OPTION_SEQS},
-    {"q-len", required_argument, NULL, OPTION_Q_LEN},
-    {"context", required_argument, NULL, OPTION_CONTEXT},
-    {"window", required_argument, NULL, OPTION_WINDOW},
-    {"soft-cap", required_argument, NULL, OPTION_SOFT_CAP},
-    {"num-splits", required_argument, NULL, OPTION_NUM_SPLITS},
-    {"family", required_argument, NULL, OPTION_FAMILY},
-    {"device", required_argument, NULL, OPTION_DEVICE},
-    {"runs", required_argument, NULL, OPTION_RUNS},
-    {"overhead", no_argument, NULL, OPTION_OVERHEAD},
-    {"json", required_argument, NULL, OPTION_JSON},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
-};
-
-/* Options as they were written; -1 = not given. Lists keep their text until the number of sequences is known. */
+/* Options as they were written; numbers are 0 and names have no count where they were not. */
 typedef struct raw_options {
-    uint32_t given; /* one bit per option_code */
-    const char *model_shape;
+    bool overhead, list;
+    tool_choice operations, models, workloads, kv_dtypes, layouts;
+    int dtype, family; /* tool_dtype_name_at and tool_family_name_at */
     int32_t num_q_heads, num_kv_heads, head_dim, head_dim_v;
     int32_t window;
     double soft_cap;
-    int32_t num_seqs;
+    int32_t page_size, num_seqs, num_splits, runs;
     const char *q_lens, *context_lens;
+    const char *device, *json_path;
+    uint64_t given;
 } raw_options;
 
-static bool is_given(const raw_options *raw, int code)
+static bool read_soft_cap(const tool_option *option, const char *text, void *field)
 {
-    return (raw->given >> code & 1u) != 0;
-}
-
-static bool parse_problem_option(bench_options *options, raw_options *raw, int code, const char *text)
-{
-    switch (code) {
-    case OPTION_MODEL_SHAPE:
-        raw->model_shape = text;
-        return true;
-    case OPTION_NUM_Q_HEADS:
-        return bench_value_int("--num-q-heads", text, 1, 65536, &raw->num_q_heads);
-    case OPTION_NUM_KV_HEADS:
-        return bench_value_int("--num-kv-heads", text, 1, 65536, &raw->num_kv_heads);
-    case OPTION_HEAD_DIM:
-        return bench_value_int("--head-dim", text, 8, MAX_HEAD_DIM, &raw->head_dim);
-    case OPTION_HEAD_DIM_V:
-        return bench_value_int("--head-dim-v", text, 8, MAX_HEAD_DIM, &raw->head_dim_v);
-    case OPTION_PAGE_SIZE:
-        return bench_value_int("--page-size", text, 1, INT32_MAX, &options->page_size);
-    case OPTION_LAYOUT:
-        return bench_value_layout(text, &options->layout);
-    case OPTION_WINDOW:
-        return bench_value_int("--window", text, 0, INT32_MAX, &raw->window);
-    case OPTION_SOFT_CAP:
-        return bench_value_soft_cap(text, &raw->soft_cap);
-    case OPTION_SEQS:
-        return bench_value_int("--seqs", text, 1, MAX_SEQS, &raw->num_seqs);
-    case OPTION_Q_LEN:
-        raw->q_lens = text;
-        return true;
-    case OPTION_CONTEXT:
-        raw->context_lens = text;
-        return true;
-    case OPTION_NUM_SPLITS:
-        return bench_value_int("--num-splits", text, 0, INT32_MAX, &options->num_splits);
-    default: /* getopt_long has named the unknown option */
-        return false;
-    }
-}
-
-static bool parse_option(bench_options *options, raw_options *raw, int code, const char *text)
-{
-    switch (code) {
-    case OPTION_OP:
-        return bench_value_operations(text, BENCH_MAX_OPERATIONS, options->operations, &options->num_operations);
-    case OPTION_DTYPE:
-        return bench_value_dtype("--dtype", text, &options->dtype);
-    case OPTION_KV_DTYPE:
-        return bench_value_dtype("--kv-dtype", text, &options->kv_dtype);
-    case OPTION_FAMILY:
-        return bench_value_family(text, &options->family);
-    case OPTION_DEVICE:
-        options->device = text;
-        return true;
-    case OPTION_RUNS:
-        return bench_value_int("--runs", text, 1, MAX_RUNS, &options->runs);
-    case OPTION_OVERHEAD:
-        options->overhead = true;
-        return true;
-    case OPTION_JSON:
-        options->json_path = text;
-        return true;
-    default:
-        return parse_problem_option(options, raw, code, text);
-    }
-}
-
-static bool choose_model(const raw_options *raw, bench_shape *shape)
-{
-    const char *name = raw->model_shape ? raw->model_shape : BENCH_DEFAULT_SHAPE;
-    const bench_shape *found = bench_shape_find(name);
-    if (!found)
-        return bench_error("--model-shape '%s' is unknown; --help lists the models", name);
-    *shape = *found;
+    char *stop = NULL;
+    const double value = strtod(text, &stop);
+    /* A positive number that is 0 as float32 would switch the cap off. */
+    const bool fits = isfinite((float)value) && (value > 0.0) == ((float)value > 0.0f);
+    if (stop == text || *stop != '\0' || !fits || value < 0.0)
+        return tool_error("--%s should be 0 or a positive float32, not '%s'", option->name, text);
+    *(double *)field = value;
     return true;
 }
 
-static bool choose_heads(const raw_options *raw, bench_shape *shape)
+/* clang-format off: one row is one option */
+#define FIELD(name) .offset = offsetof(raw_options, name)
+static const tool_option table[] = {
+    {.help = "what to run"},
+    {"op", "NAME[,NAME...]", tool_read_names, FIELD(operations), .names = bench_operation_name_at,
+     .modes = MODE_MEASURE,
+     .help = "one or several, measured in turns and compared with the first (default\n"
+             "ragged_page_attention); one name twice shows the noise; --list says which there are"},
+    {"model", "NAME[,NAME...]", tool_read_names, FIELD(models), .names = tool_shape_name_at, .modes = MODE_TIME,
+     .help = "heads, window, soft cap and sinks of a model (default: the first of --list); a model with\n"
+             "two kinds of layers gives two results (one with --window); \"all\" = all models"},
+    {"num-q-heads", "N", tool_read_int, FIELD(num_q_heads), 1, MAX_HEADS, .modes = MODE_TIME,
+     .help = "heads by number instead of --model: this and the next two"},
+    {"num-kv-heads", "N", tool_read_int, FIELD(num_kv_heads), 1, MAX_HEADS, .modes = MODE_TIME,
+     .help = "a divisor of --num-q-heads"},
+    {"head-dim", "N", tool_read_int, FIELD(head_dim), MIN_HEAD_DIM, MAX_HEAD_DIM, .modes = MODE_TIME,
+     .help = "a multiple of 8"},
+    {"head-dim-v", "N", tool_read_int, FIELD(head_dim_v), MIN_HEAD_DIM, MAX_HEAD_DIM, .modes = MODE_TIME,
+     .help = "width of V and out, not with combined pages (default: head_dim)"},
+    {"window", "N", tool_read_int, FIELD(window), 0, INT32_MAX, .modes = MODE_TIME,
+     .help = "keys that a query sees, its own included; 0 = all (replaces the model's)"},
+    {"soft-cap", "X", read_soft_cap, FIELD(soft_cap), .modes = MODE_TIME,
+     .help = "cap*tanh(logit/cap); 0 = off (replaces the model's)"},
+    {"workload", "NAME[,NAME...]", tool_read_names, FIELD(workloads), .names = bench_workload_name_at,
+     .modes = MODE_TIME, .help = "lengths of a batch by name; \"all\" = all workloads"},
+    {"seqs", "N", tool_read_int, FIELD(num_seqs), 1, BENCH_MAX_SEQS, .modes = MODE_TIME,
+     .help = "lengths by number instead of --workload: sequences (default 1, or as many as\n"
+             "the longer list below)"},
+    {"q-len", "N[,N...]", tool_read_text, FIELD(q_lens), .modes = MODE_TIME,
+     .help = "new tokens per sequence: one number for all, or one for each (default 1)"},
+    {"context", "N[,N...]", tool_read_text, FIELD(context_lens), .modes = MODE_TIME,
+     .help = "KV tokens per sequence, the new ones included (default 1024); the longest is\n"
+             "the seq_len of a dense cache"},
+    {.help = "how it is stored"},
+    {"dtype", "NAME", tool_read_name, FIELD(dtype), .names = tool_dtype_name_at, .modes = MODE_MEASURE,
+     .help = "of queries and out: float32, float16 (default), bfloat16; ragged_attention\n"
+             "writes float32 always"},
+    {"kv-dtype", "NAME[,NAME...]", tool_read_names, FIELD(kv_dtypes), .names = tool_dtype_name_at,
+     .modes = MODE_MEASURE, .help = "of K and V (default: as --dtype)"},
+    {"layout", "NAME[,NAME...]", tool_read_names, FIELD(layouts), .names = tool_layout_name_at, .modes = MODE_TIME,
+     .help = "of the pages: combined, nhd, hnd, heads_first (default combined; nhd if\n"
+             "page_attention is measured or V has a width of its own)"},
+    {"page-size", "N", tool_read_int, FIELD(page_size), 1, INT32_MAX, .modes = MODE_TIME,
+     .help = "KV tokens per page, of the operations that read pages (default 16)"},
+    {.help = "how to run it"},
+    {"num-splits", "N", tool_read_int, FIELD(num_splits), 0, INT32_MAX, .modes = MODE_TIME,
+     .help = "KV partitions of every row; 0 = automatic (default)"},
+    {"family", "NAME", tool_read_name, FIELD(family), .names = tool_family_name_at, .modes = MODE_MEASURE,
+     .help = "the kernels: default, vector, simt, plain"},
+    {"device", "NAME|INDEX", tool_read_text, FIELD(device), .modes = MODE_MEASURE,
+     .help = "part of \"platform / device\", or a number (default: the best device)"},
+    {"runs", "N", tool_read_int, FIELD(runs), 1, MAX_RUNS, .modes = MODE_MEASURE,
+     .help = "rounds of probe, probe, operations (default 11); with --overhead calls\n"
+             "(default 3000)"},
+    {"overhead", NULL, tool_read_flag, FIELD(overhead), .modes = MODE_OVERHEAD,
+     .help = "measure a problem of one key and one head instead: microseconds from call to\n"
+             "return of the operation with a plan, and of the bare clSetKernelArg and\n"
+             "clEnqueueNDRangeKernel of as many kernels, in pairs on a drained queue; the\n"
+             "overhead is the median of the difference within a pair"},
+    {.help = "what to write"},
+    {"json", "FILE|-", tool_read_text, FIELD(json_path), .modes = MODE_MEASURE,
+     .help = "also write the results as JSON; with - the table goes to stderr"},
+    {"list", NULL, tool_read_flag, FIELD(list), .modes = MODE_LIST,
+     .help = "operations, models, workloads, dtypes, layouts, families and devices; nothing is\nmeasured"},
+    {"help", NULL, NULL, .help = "this text"},
+    {0},
+};
+/* clang-format on */
+
+static bool is_given(const raw_options *raw, const char *name)
 {
-    const int num_given = (raw->num_q_heads >= 0) + (raw->num_kv_heads >= 0) + (raw->head_dim >= 0);
-    if (num_given > 0 && raw->model_shape)
-        return bench_error("--model-shape and the heads by number exclude each other");
-    if (num_given > 0 && num_given < 3)
-        return bench_error("--num-q-heads, --num-kv-heads and --head-dim are given together");
-    if (num_given == 0)
-        return choose_model(raw, shape);
-    *shape = (bench_shape){.num_q_heads = raw->num_q_heads,
-                           .num_kv_heads = raw->num_kv_heads,
-                           .head_dim = raw->head_dim,
-                           .head_dim_v = raw->head_dim};
+    return tool_option_is_given(table, raw->given, name);
+}
+
+static bool choose_operations(raw_options *raw, bench_options *options)
+{
+    if (raw->operations.count == 0)
+        raw->operations = (tool_choice){.count = 1, .indices = {BENCH_RAGGED_PAGE_ATTENTION}};
+    for (int i = 0; i < raw->operations.count; i++)
+        options->operations.at[i] = bench_operation_at(raw->operations.indices[i]);
+    options->operations.count = raw->operations.count;
+    const char *first = options->operations.at[0]->name;
+    const bool have_pages = bench_operations_have_pages(&options->operations);
+    if (!have_pages && is_given(raw, "page-size"))
+        return tool_error("--page-size: %s reads a dense cache, which has no pages", first);
+    if (!have_pages && is_given(raw, "layout"))
+        return tool_error("--layout: %s reads a dense cache, which has one layout", first);
     return true;
 }
 
-static bool choose_shape(const raw_options *raw, bench_shape *shape)
+static bool choose_workloads(const raw_options *raw, bench_options *options)
 {
-    if (!choose_heads(raw, shape))
-        return false;
-    if (raw->head_dim_v >= 0)
+    const bool listed = raw->num_seqs > 0 || raw->q_lens || raw->context_lens;
+    if (raw->workloads.count > 0 && listed)
+        return tool_error("--workload and --seqs, --q-len, --context exclude each other");
+    const int count = raw->workloads.count > 0 ? raw->workloads.count : 1;
+    options->workloads = calloc((size_t)count, sizeof *options->workloads);
+    if (!options->workloads)
+        return tool_error("out of memory");
+    options->num_workloads = count;
+    if (raw->workloads.count == 0)
+        return bench_workload_init_listed(&options->workloads[0], raw->num_seqs, raw->q_lens, raw->context_lens);
+    for (int i = 0; i < count; i++) {
+        if (!bench_workload_init_named(&options->workloads[i], raw->workloads.indices[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Heads, window and soft cap that were given replace those of a model. */
+static bool refine_model(const raw_options *raw, tool_shape *shape)
+{
+    if (raw->head_dim_v > 0)
         shape->head_dim_v = raw->head_dim_v;
-    if (raw->window >= 0)
+    if (is_given(raw, "window"))
         shape->sliding_window = raw->window;
-    if (raw->soft_cap >= 0.0)
+    if (is_given(raw, "soft-cap"))
         shape->logits_soft_cap = (float)raw->soft_cap;
     if (shape->num_q_heads % shape->num_kv_heads != 0)
-        return bench_error("--num-q-heads %d is not a multiple of --num-kv-heads %d", (int)shape->num_q_heads,
-                           (int)shape->num_kv_heads);
+        return tool_error("--num-q-heads %d is not a multiple of --num-kv-heads %d", (int)shape->num_q_heads,
+                          (int)shape->num_kv_heads);
     if (shape->head_dim % 8 != 0)
-        return bench_error("--head-dim %d is not a multiple of 8", (int)shape->head_dim);
+        return tool_error("--head-dim %d is not a multiple of 8", (int)shape->head_dim);
     if (shape->head_dim_v % 8 != 0)
-        return bench_error("--head-dim-v %d is not a multiple of 8", (int)shape->head_dim_v);
+        return tool_error("--head-dim-v %d is not a multiple of 8", (int)shape->head_dim_v);
     return true;
 }
 
-static bool choose_batch(const raw_options *raw, bench_options *options)
+/* The layouts that were given, or the one that all operations can read. */
+static tool_choice choose_layouts(const raw_options *raw, const tool_shape *shape, const bench_operations *operations)
 {
-    const char *q_list = raw->q_lens ? raw->q_lens : "1";
-    const char *context_list = raw->context_lens ? raw->context_lens : "1024";
-    const int32_t num_q_lens = bench_value_count(q_list);
-    const int32_t num_context_lens = bench_value_count(context_list);
-    const int32_t num_listed = num_q_lens > num_context_lens ? num_q_lens : num_context_lens;
-    const int32_t num_seqs = raw->num_seqs >= 0 ? raw->num_seqs : num_listed;
-    if (num_seqs > MAX_SEQS)
-        return bench_error("%d sequences are more than %d", (int)num_seqs, MAX_SEQS);
-    options->num_seqs = num_seqs;
-    options->q_lens = calloc((size_t)num_seqs, sizeof *options->q_lens);
-    options->context_lens = calloc((size_t)num_seqs, sizeof *options->context_lens);
-    if (!options->q_lens || !options->context_lens)
-        return bench_error("out of memory");
-    if (!bench_value_list("--q-len", q_list, num_seqs, options->q_lens) ||
-        !bench_value_list("--context", context_list, num_seqs, options->context_lens))
+    if (raw->layouts.count > 0)
+        return raw->layouts;
+    const bool separate = bench_operations_separate(operations) || shape->head_dim_v != shape->head_dim;
+    return (tool_choice){.count = 1, .indices = {separate ? CLATTN_KV_NHD : CLATTN_KV_COMBINED}};
+}
+
+/* One problem for each workload, dtype of K and V and layout. */
+static bool add_problems(const raw_options *raw, const tool_shape *shape, const char *layer, bench_options *options)
+{
+    bench_problem problem = {
+        .shape = *shape,
+        .layer = layer,
+        .dtype = (clattn_dtype)(raw->dtype + 1),
+        .page_size = raw->page_size,
+        .num_splits = raw->num_splits,
+    };
+    if (!refine_model(raw, &problem.shape))
         return false;
-    int64_t total_tokens = 0;
-    for (int32_t seq = 0; seq < num_seqs; seq++) {
-        total_tokens += options->q_lens[seq];
-        if (options->q_lens[seq] > options->context_lens[seq])
-            return bench_error("--q-len %d is longer than --context %d, which includes the new tokens",
-                               (int)options->q_lens[seq], (int)options->context_lens[seq]);
-    }
-    if (total_tokens > INT32_MAX)
-        return bench_error("--q-len gives more than %d new tokens in all", INT32_MAX);
-    return true;
-}
-
-/* Pages of separate K and V where a combined page cannot be. */
-static bool choose_layout(const raw_options *raw, bench_options *options)
-{
-    const bench_shape *shape = &options->shape;
-    const bench_operation *separate = NULL;
-    for (int i = 0; i < options->num_operations; i++) {
-        if (!options->operations[i]->dense && !options->operations[i]->combined)
-            separate = options->operations[i];
-    }
-    const bool other_width = shape->head_dim_v != shape->head_dim;
-    if (!bench_options_have_pages(options) && is_given(raw, OPTION_PAGE_SIZE))
-        return bench_error("--page-size: %s reads a dense cache, which has no pages", options->operations[0]->name);
-    if (!bench_options_have_pages(options) && is_given(raw, OPTION_LAYOUT))
-        return bench_error("--layout: %s reads a dense cache, which has one layout", options->operations[0]->name);
-    if (!is_given(raw, OPTION_LAYOUT))
-        options->layout = separate || other_width ? CLATTN_KV_NHD : CLATTN_KV_COMBINED;
-    if (options->layout == CLATTN_KV_COMBINED && separate)
-        return bench_error("--layout combined: %s reads K and V from pages of their own", separate->name);
-    if (options->layout == CLATTN_KV_COMBINED && other_width && bench_options_have_pages(options))
-        return bench_error("--layout combined: its pages hold K and V of one width, but --head-dim-v is not head_dim");
-    return true;
-}
-
-static bool check_operation(const bench_operation *operation, const bench_options *options)
-{
-    const bench_shape *shape = &options->shape;
-    if (!operation->window && shape->sliding_window > 0)
-        return bench_error("%s has no window, but the shape has one of %d; --window 0 switches it off", operation->name,
-                           (int)shape->sliding_window);
-    if (!operation->soft_cap && shape->logits_soft_cap > 0.0f)
-        return bench_error("%s has no soft cap, but the shape has one of %g; --soft-cap 0 switches it off",
-                           operation->name, (double)shape->logits_soft_cap);
-    if (!operation->sinks && shape->sinks)
-        return bench_error("%s has no attention sinks, but --model-shape %s has", operation->name, shape->name);
-    for (int32_t seq = 0; operation->decode_only && seq < options->num_seqs; seq++) {
-        if (options->q_lens[seq] != 1)
-            return bench_error("--q-len %d: %s takes one new token for each sequence", (int)options->q_lens[seq],
-                               operation->name);
+    const tool_choice layouts = choose_layouts(raw, &problem.shape, &options->operations);
+    const int num_storages = raw->kv_dtypes.count * layouts.count;
+    const int combinations = options->num_workloads * num_storages;
+    const size_t count = (size_t)(options->num_problems + combinations);
+    bench_problem *problems = realloc(options->problems, count * sizeof *problems);
+    if (!problems)
+        return tool_error("out of memory");
+    options->problems = problems;
+    for (int i = 0; i < combinations; i++) {
+        problem.workload = &options->workloads[i / num_storages];
+        problem.kv_dtype = (clattn_dtype)(raw->kv_dtypes.indices[i % num_storages / layouts.count] + 1);
+        problem.layout = (clattn_kv_layout)layouts.indices[i % layouts.count];
+        if (!bench_problem_check(&problem, &options->operations))
+            return false;
+        options->problems[options->num_problems++] = problem;
     }
     return true;
 }
 
-static bool choose_problem(const raw_options *raw, bench_options *options)
+/* Every kind of layer of a model; with a window from the command line they are all alike. */
+static bool add_model(const raw_options *raw, const tool_shape *model, bench_options *options)
 {
-    if (!choose_shape(raw, &options->shape) || !choose_batch(raw, options) || !choose_layout(raw, options))
+    if (model->alternate_window == 0 || is_given(raw, "window"))
+        return add_problems(raw, model, "all", options);
+    tool_shape sliding = *model;
+    sliding.sliding_window = model->alternate_window;
+    return add_problems(raw, model, "full", options) && add_problems(raw, &sliding, "sliding", options);
+}
+
+static bool choose_problems(raw_options *raw, bench_options *options)
+{
+    const int num_given = (raw->num_q_heads > 0) + (raw->num_kv_heads > 0) + (raw->head_dim > 0);
+    if (num_given > 0 && raw->models.count > 0)
+        return tool_error("--model and the heads by number exclude each other");
+    if (num_given > 0 && num_given < 3)
+        return tool_error("--num-q-heads, --num-kv-heads and --head-dim are given together");
+    if (!choose_workloads(raw, options))
         return false;
-    for (int i = 0; i < options->num_operations; i++) {
-        if (!check_operation(options->operations[i], options))
+    if (num_given > 0) {
+        const tool_shape heads = {.num_q_heads = raw->num_q_heads,
+                                  .num_kv_heads = raw->num_kv_heads,
+                                  .head_dim = raw->head_dim,
+                                  .head_dim_v = raw->head_dim};
+        return add_problems(raw, &heads, "all", options);
+    }
+    if (raw->models.count == 0)
+        raw->models = (tool_choice){.count = 1, .indices = {0}};
+    for (int i = 0; i < raw->models.count; i++) {
+        if (!add_model(raw, tool_shape_at(raw->models.indices[i]), options))
             return false;
     }
     return true;
 }
 
 /* One key, one head: whatever time such a call takes, it is not that of the attention. */
-static bool choose_overhead_problem(raw_options *raw, bench_options *options)
+static bool choose_smallest_problem(raw_options *raw)
 {
-    const uint32_t accepted = 1u << OPTION_OP | 1u << OPTION_DTYPE | 1u << OPTION_KV_DTYPE | 1u << OPTION_FAMILY |
-                              1u << OPTION_DEVICE | 1u << OPTION_RUNS | 1u << OPTION_OVERHEAD | 1u << OPTION_JSON;
-    for (const struct option *option = long_options; option->name; option++) {
-        if (is_given(raw, option->val) && (accepted >> option->val & 1u) == 0)
-            return bench_error("--%s and --overhead exclude each other: the overhead is that of the smallest problem",
-                               option->name);
-    }
     raw->num_q_heads = 1;
     raw->num_kv_heads = 1;
     raw->head_dim = OVERHEAD_HEAD_DIM;
     raw->context_lens = "1";
-    return choose_problem(raw, options);
+    return tool_options_check_mode(table, raw->given, "overhead", MODE_OVERHEAD);
 }
 
 static bool choose(raw_options *raw, bench_options *options)
 {
-    if (options->num_operations == 0) {
-        options->operations[0] = bench_operation_at(BENCH_RAGGED_PAGE_ATTENTION);
-        options->num_operations = 1;
-    }
-    if (options->kv_dtype == CLATTN_DTYPE_DEFAULT)
-        options->kv_dtype = options->dtype;
-    if (!is_given(raw, OPTION_RUNS))
+    *options = (bench_options){
+        .list = raw->list,
+        .overhead = raw->overhead,
+        .family = (clattn_family)raw->family,
+        .device = raw->device,
+        .runs = raw->runs,
+        .json_path = raw->json_path,
+    };
+    if (raw->list)
+        return tool_options_check_mode(table, raw->given, "list", MODE_LIST);
+    if (options->runs == 0)
         options->runs = options->overhead ? DEFAULT_OVERHEAD_CALLS : DEFAULT_RUNS;
-    return options->overhead ? choose_overhead_problem(raw, options) : choose_problem(raw, options);
+    if ((raw->overhead && !choose_smallest_problem(raw)) || !choose_operations(raw, options))
+        return false;
+    if (raw->kv_dtypes.count == 0)
+        raw->kv_dtypes = (tool_choice){.count = 1, .indices = {raw->dtype}};
+    return choose_problems(raw, options);
 }
 
-bench_options_result bench_options_parse(bench_options *options, int argc, char **argv)
+tool_options_result bench_options_parse(bench_options *options, int argc, char **argv)
 {
-    *options = (bench_options){.dtype = CLATTN_FLOAT16, .page_size = 16};
-    raw_options raw = {.num_q_heads = -1,
-                       .num_kv_heads = -1,
-                       .head_dim = -1,
-                       .head_dim_v = -1,
-                       .window = -1,
-                       .soft_cap = -1.0,
-                       .num_seqs = -1};
-    int code = 0;
-    while ((code = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (code == OPTION_HELP) {
-            bench_help_print();
-            return BENCH_OPTIONS_HELP;
-        }
-        if (!parse_option(options, &raw, code, optarg))
-            return BENCH_OPTIONS_BAD;
-        raw.given |= 1u << code;
+    raw_options raw = {.dtype = CLATTN_FLOAT16 - 1, .page_size = 16};
+    tool_options_result result = tool_options_read(table, argc, argv, &raw, &raw.given);
+    if (result == TOOL_OPTIONS_HELP)
+        bench_help_print(table);
+    if (result == TOOL_OPTIONS_READ && !choose(&raw, options)) {
+        bench_options_finish(options);
+        result = TOOL_OPTIONS_BAD;
     }
-    if (optind < argc) {
-        (void)bench_error("'%s' is no option; --help lists them", argv[optind]);
-        return BENCH_OPTIONS_BAD;
-    }
-    if (choose(&raw, options))
-        return BENCH_OPTIONS_RUN;
-    bench_options_finish(options);
-    return BENCH_OPTIONS_BAD;
+    return result;
 }
 
 void bench_options_finish(bench_options *options)
 {
-    free(options->q_lens);
-    free(options->context_lens);
-    options->q_lens = NULL;
-    options->context_lens = NULL;
-}
-
-bool bench_options_have_pages(const bench_options *options)
-{
-    for (int i = 0; i < options->num_operations; i++) {
-        if (!options->operations[i]->dense)
-            return true;
-    }
-    return false;
-}
-
-bool bench_options_have_dense(const bench_options *options)
-{
-    for (int i = 0; i < options->num_operations; i++) {
-        if (options->operations[i]->dense)
-            return true;
-    }
-    return false;
+    for (int i = 0; i < options->num_workloads; i++)
+        bench_workload_finish(&options->workloads[i]);
+    free(options->workloads);
+    free(options->problems);
+    *options = (bench_options){0};
 }

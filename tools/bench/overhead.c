@@ -3,9 +3,9 @@
 #include "bench/overhead.h"
 
 #include "bench/clock.h"
-#include "bench/message.h"
 #include "bench/program.h"
 #include "bench/statistics.h"
+#include "common/message.h"
 
 #include <stdlib.h>
 
@@ -46,7 +46,7 @@ static void bare_finish(bare *empty)
 static bool bare_init(bare *empty, const bench_call *call)
 {
     static const int used[NUM_BUFFERS] = {0, 1, 2, 3, 9}; /* q, k, v, out, plan */
-    const clattn_context *ctx = call->workload->ctx;
+    const clattn_context *ctx = call->operands->ctx;
     const clattn_plan_info *plan = &call->plan_info;
     *empty = (bare){
         .queue = clattn_context_cl_queue(ctx),
@@ -60,7 +60,7 @@ static bool bare_init(bare *empty, const bench_call *call)
         cl_int result = CL_SUCCESS;
         empty->buffers[used[i]] =
             clCreateBuffer(clattn_context_cl_context(ctx), CL_MEM_READ_WRITE, BUFFER_BYTES, NULL, &result);
-        good = bench_check_cl(result, "clCreateBuffer");
+        good = tool_check_cl(result, "clCreateBuffer");
     }
     if (!good)
         bare_finish(empty);
@@ -94,7 +94,7 @@ static bool time_bare(const bare *empty, double *seconds)
     for (int i = 0; result == CL_SUCCESS && i < empty->num_kernels; i++)
         result = bare_launch(empty);
     *seconds = bench_now() - start;
-    return bench_check_cl(result, "the bare launch") && bench_check_cl(clFinish(empty->queue), "clFinish");
+    return tool_check_cl(result, "the bare launch") && tool_check_cl(clFinish(empty->queue), "clFinish");
 }
 
 static bool time_call(const bare *empty, bench_call *call, double *seconds)
@@ -102,7 +102,7 @@ static bool time_call(const bare *empty, bench_call *call, double *seconds)
     const double start = bench_now();
     const bool good = bench_call_enqueue(call);
     *seconds = bench_now() - start;
-    return good && bench_check_cl(clFinish(empty->queue), "clFinish");
+    return good && tool_check_cl(clFinish(empty->queue), "clFinish");
 }
 
 /* Every other time the bare launch goes first: neither is always the one behind the other. */
@@ -156,7 +156,7 @@ bool bench_overhead_measure(bench_call *call, int num_calls, bench_overhead *ove
         .num_arguments = NUM_BUFFER_ARGUMENTS + 1 + empty.has_local_argument,
     };
     double *samples = calloc(3 * (size_t)num_calls, sizeof *samples);
-    bool good = samples || bench_error("out of memory");
+    bool good = samples || tool_error("out of memory");
     if (good && run_pairs(&empty, call, num_calls, samples, samples + num_calls))
         summarise(samples, samples + num_calls, samples + 2 * (size_t)num_calls, overhead);
     else

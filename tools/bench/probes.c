@@ -3,8 +3,8 @@
 #include "bench/probes.h"
 
 #include "bench/clock.h"
-#include "bench/message.h"
 #include "bench/program.h"
+#include "common/message.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -58,12 +58,12 @@ bool bench_probe_sample(const bench_probes *probes, const bench_probe *probe, do
 {
     const double start = bench_now();
     for (int i = 0; i < probe->num_launches; i++) {
-        if (!bench_check_cl(clEnqueueNDRangeKernel(probes->queue, probe->kernel, 1, NULL, &probe->global_size,
-                                                   &probe->local_size, 0, NULL, NULL),
-                            "clEnqueueNDRangeKernel"))
+        if (!tool_check_cl(clEnqueueNDRangeKernel(probes->queue, probe->kernel, 1, NULL, &probe->global_size,
+                                                  &probe->local_size, 0, NULL, NULL),
+                           "clEnqueueNDRangeKernel"))
             return false;
     }
-    if (!bench_check_cl(clFinish(probes->queue), "clFinish"))
+    if (!tool_check_cl(clFinish(probes->queue), "clFinish"))
         return false;
     *rate = probe->work * probe->num_launches / (bench_now() - start) * 1e-9;
     return true;
@@ -93,14 +93,14 @@ static bool check_result(const bench_probes *probes, const bench_probe *probe, f
 {
     float *sums = malloc(probe->global_size * sizeof *sums);
     if (!sums)
-        return bench_error("out of memory");
-    bool good = bench_check_cl(clEnqueueReadBuffer(probes->queue, probe->out, CL_TRUE, 0,
-                                                   probe->global_size * sizeof *sums, sums, 0, NULL, NULL),
-                               "clEnqueueReadBuffer");
+        return tool_error("out of memory");
+    bool good = tool_check_cl(clEnqueueReadBuffer(probes->queue, probe->out, CL_TRUE, 0,
+                                                  probe->global_size * sizeof *sums, sums, 0, NULL, NULL),
+                              "clEnqueueReadBuffer");
     for (size_t i = 0; good && i < probe->global_size; i++) {
         if (fabsf(sums[i] - expected) > 1e-5f * expected)
-            good = bench_error("the device computed %g instead of %g in the %s probe", (double)sums[i],
-                               (double)expected, name);
+            good = tool_error("the device computed %g instead of %g in the %s probe", (double)sums[i], (double)expected,
+                              name);
     }
     free(sums);
     return good;
@@ -120,8 +120,8 @@ static bool make_out(clattn_context *ctx, bench_probe *probe)
     cl_int result = CL_SUCCESS;
     probe->out = clCreateBuffer(clattn_context_cl_context(ctx), CL_MEM_WRITE_ONLY, probe->global_size * sizeof(float),
                                 NULL, &result);
-    return bench_check_cl(result, "clCreateBuffer") &&
-           bench_check_cl(clSetKernelArg(probe->kernel, 0, sizeof probe->out, &probe->out), "clSetKernelArg");
+    return tool_check_cl(result, "clCreateBuffer") &&
+           tool_check_cl(clSetKernelArg(probe->kernel, 0, sizeof probe->out, &probe->out), "clSetKernelArg");
 }
 
 static bool make_fma_probe(const bench_probes *probes, clattn_context *ctx, const probe_variant *variant,
@@ -143,7 +143,7 @@ static bool make_fma_probe(const bench_probes *probes, clattn_context *ctx, cons
         result = clSetKernelArg(probe->kernel, 2, sizeof addend, &addend);
     if (result == CL_SUCCESS)
         result = clSetKernelArg(probe->kernel, 3, sizeof rounds, &rounds);
-    return bench_check_cl(result, "clSetKernelArg") && calibrate(probes, probe, TRIAL_SECONDS) &&
+    return tool_check_cl(result, "clSetKernelArg") && calibrate(probes, probe, TRIAL_SECONDS) &&
            check_result(probes, probe, 2.0f * NUM_CHAINS * (float)variant->lanes, "FMA");
 }
 
@@ -176,7 +176,7 @@ static bool make_read_probe(bench_probes *probes, clattn_context *ctx, const pro
     cl_int result = clSetKernelArg(probe->kernel, 1, sizeof probes->data, &probes->data);
     if (result == CL_SUCCESS)
         result = clSetKernelArg(probe->kernel, 2, sizeof vectors_per_item, &vectors_per_item);
-    return bench_check_cl(result, "clSetKernelArg") && calibrate(probes, probe, TRIAL_SECONDS) &&
+    return tool_check_cl(result, "clSetKernelArg") && calibrate(probes, probe, TRIAL_SECONDS) &&
            check_result(probes, probe, (float)(item_bytes(variant) / sizeof(float)), "read");
 }
 
@@ -186,8 +186,8 @@ static bool make_data(bench_probes *probes, clattn_context *ctx, uint64_t bytes)
     cl_int result = CL_SUCCESS;
     const float one = 1.0f;
     probes->data = clCreateBuffer(clattn_context_cl_context(ctx), CL_MEM_READ_ONLY, (size_t)bytes, NULL, &result);
-    return bench_check_cl(result, "clCreateBuffer") &&
-           bench_check_cl(
+    return tool_check_cl(result, "clCreateBuffer") &&
+           tool_check_cl(
                clEnqueueFillBuffer(probes->queue, probes->data, &one, sizeof one, 0, (size_t)bytes, 0, NULL, NULL),
                "clEnqueueFillBuffer");
 }

@@ -2,12 +2,12 @@
 /* The measured rates as lines of a table. */
 #include "bench/rates.h"
 
-#define NOISY_SPREAD 0.1
+#include "bench/statistics.h"
 
 void bench_rate_print(const char *name, double value, const char *unit, double spread, FILE *file)
 {
     fprintf(file, "  %-18s %12.3f %-9s spread %5.1f %%%s\n", name, value, unit, spread * 100.0,
-            spread > NOISY_SPREAD ? "  (over 10 %: the machine was not quiet)" : "");
+            bench_is_noisy(spread) ? "  (over 10 %: the machine was not quiet)" : "");
 }
 
 void bench_device_rates_print(const bench_measurement *measurement, FILE *file)

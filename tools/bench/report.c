@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tables of the results. */
+/* The tables of the results: one problem in all detail, or a line for each result. */
 #include "bench/report.h"
+
+#include <string.h>
 
 static void print_heading(const bench_report *report, FILE *file)
 {
-    for (int i = 0; i < report->num_results; i++)
-        fprintf(file, "%s%s", i > 0 ? ", " : "", report->results[i].call->operation->name);
+    const bench_operations *operations = &report->options->operations;
+    for (int i = 0; i < operations->count; i++)
+        fprintf(file, "%s%s", i > 0 ? ", " : "", operations->at[i]->name);
     fprintf(file, " on %s (%s, driver %s), clattn %s\n", report->device->name, report->device->platform,
             report->device->driver, clattn_version());
 }
 
-static void print_shape(const bench_shape *shape, FILE *file)
+static void print_model(const bench_problem *problem, FILE *file)
 {
-    fprintf(file, "  shape      %s%s%d query heads, %d kv heads, head_dim %d", shape->name ? shape->name : "",
-            shape->name ? ": " : "", (int)shape->num_q_heads, (int)shape->num_kv_heads, (int)shape->head_dim);
+    const tool_shape *shape = &problem->shape;
+    fprintf(file, "  model      ");
+    if (shape->name)
+        fprintf(file, "%s, %s layers: ", shape->name, problem->layer);
+    fprintf(file, "%d query heads, %d kv heads, head_dim %d", (int)shape->num_q_heads, (int)shape->num_kv_heads,
+            (int)shape->head_dim);
     if (shape->head_dim_v != shape->head_dim)
         fprintf(file, ", head_dim_v %d", (int)shape->head_dim_v);
     if (shape->sliding_window > 0)
@@ -36,34 +43,37 @@ static void print_lengths(const char *name, const int32_t *lengths, int32_t coun
         fprintf(file, " to %d", (int)most);
 }
 
-static void print_batch(const bench_workload *workload, FILE *file)
+static void print_batch(const bench_result *result, FILE *file)
 {
-    const bench_options *options = workload->options;
-    fprintf(file, "  batch      %d sequence%s", (int)options->num_seqs, options->num_seqs == 1 ? "" : "s");
-    print_lengths("new tokens", options->q_lens, options->num_seqs, file);
-    print_lengths("context", options->context_lens, options->num_seqs, file);
-    fprintf(file, ", %d layer%s\n", (int)workload->num_layers, workload->num_layers == 1 ? "" : "s in turn");
+    const bench_workload *workload = result->problem->workload;
+    fprintf(file, "  batch      ");
+    if (workload->name)
+        fprintf(file, "%s: ", workload->name);
+    fprintf(file, "%d sequence%s", (int)workload->num_seqs, workload->num_seqs == 1 ? "" : "s");
+    print_lengths("new tokens", workload->q_lens, workload->num_seqs, file);
+    print_lengths("context", workload->context_lens, workload->num_seqs, file);
+    fprintf(file, ", %d layer%s\n", (int)result->num_layers, result->num_layers == 1 ? "" : "s in turn");
 }
 
-static void print_storage(const bench_call *call, FILE *file)
+static void print_storage(const bench_result *result, FILE *file)
 {
-    const bench_options *options = call->workload->options;
-    fprintf(file, "  storage    queries %s, out %s, K and V %s in ", clattn_dtype_name(options->dtype),
-            clattn_dtype_name(call->out_dtype), clattn_dtype_name(options->kv_dtype));
-    if (call->operation->dense)
-        fprintf(file, "a dense cache of %d\n", (int)call->workload->max_context_len);
+    const bench_problem *problem = result->problem;
+    fprintf(file, "  storage    queries %s, out %s, K and V %s in ", clattn_dtype_name(problem->dtype),
+            clattn_dtype_name(result->out_dtype), clattn_dtype_name(problem->kv_dtype));
+    if (result->operation->dense)
+        fprintf(file, "a dense cache of %d\n", (int)result->seq_len);
     else
-        fprintf(file, "%s pages of %d\n", clattn_kv_layout_name(options->layout), (int)options->page_size);
+        fprintf(file, "%s pages of %d\n", clattn_kv_layout_name(problem->layout), (int)problem->page_size);
 }
 
-static void print_plan(const bench_call *call, FILE *file)
+static void print_plan(const bench_result *result, FILE *file)
 {
-    const clattn_plan_info *plan = &call->plan_info;
+    const clattn_plan_info *plan = &result->plan_info;
     fprintf(file, "  plan       family %s, %d decode, %d prefill and %d merge items, at most %d splits, tile %dx%d\n",
             clattn_family_name(plan->family), (int)plan->num_decode_items, (int)plan->num_prefill_items,
             (int)plan->num_merge_items, (int)plan->max_splits, (int)plan->block_q, (int)plan->block_kv);
     fprintf(file, "             made in %.3f ms, updated in %.3f ms, workspace %.1f KiB, work list %.1f KiB\n",
-            call->plan_s * 1e3, call->plan_update_s * 1e3, (double)plan->workspace_bytes / 1024.0,
+            result->plan_s * 1e3, result->plan_update_s * 1e3, (double)plan->workspace_bytes / 1024.0,
             (double)plan->metadata_bytes / 1024.0);
 }
 
@@ -71,9 +81,9 @@ static void print_calls(const bench_report *report, FILE *file)
 {
     for (int i = 0; i < report->num_results; i++) {
         if (report->num_results > 1)
-            fprintf(file, "  %s\n", report->results[i].call->operation->name);
-        print_storage(report->results[i].call, file);
-        print_plan(report->results[i].call, file);
+            fprintf(file, "  %s\n", report->results[i].operation->name);
+        print_storage(&report->results[i], file);
+        print_plan(&report->results[i], file);
     }
 }
 
@@ -85,28 +95,91 @@ static void print_comparison(const bench_report *report, FILE *file)
     for (int i = 0; i < report->num_results; i++) {
         const bench_result *result = &report->results[i];
         const bench_subject *subject = &result->subject;
-        fprintf(file, "  %-24s %10.3f %6.1f %% %9.1f %8.2f %12.3f %7.3f %6.1f %%\n", result->call->operation->name,
+        fprintf(file, "  %-24s %10.3f %6.1f %% %9.1f %8.2f %12.3f %7.3f %6.1f %%\n", result->operation->name,
                 subject->median_s * 1e3, subject->spread * 100.0, result->rating.gflops, result->rating.gbytes_per_s,
                 result->rating.fraction, subject->ratio, subject->ratio_spread * 100.0);
     }
-    bench_device_rates_print(report->measurement, file);
+    bench_device_rates_print(&report->results[0].measurement, file);
 }
 
-static void print_times(const bench_report *report, FILE *file)
+/* What only some results have. */
+static void print_shares(const bench_result *result, FILE *file)
 {
-    print_shape(&report->workload->options->shape, file);
-    print_batch(report->workload, file);
-    print_calls(report, file);
+    if (result->idle_share >= 0.0)
+        fprintf(file, "  the threads stood idle for %.1f %% of the time\n", result->idle_share * 100.0);
+    if (result->subject.num_parts > 0)
+        fprintf(file, "  its prefills and its decodes, each alone: together %.3f ms; the whole takes %.3f of that\n",
+                result->subject.median_s * 1e3 / result->subject.parts_ratio, result->subject.parts_ratio);
+}
+
+/* The results of the one problem. */
+static void print_problem(const bench_report *report, FILE *file)
+{
     const bench_result *first = &report->results[0];
-    fprintf(file, "  medians of %d round%s", report->measurement->runs, report->measurement->runs == 1 ? "" : "s");
+    const int runs = first->measurement.runs;
+    print_model(first->problem, file);
+    print_batch(first, file);
+    print_calls(report, file);
+    fprintf(file, "  medians of %d round%s", runs, runs == 1 ? "" : "s");
     if (report->num_results > 1) {
         fprintf(file, " of all operations in turns\n\n");
         print_comparison(report, file);
     } else {
         fprintf(file, ", %d operation%s per sample\n\n", first->subject.num_repeats,
                 first->subject.num_repeats == 1 ? "" : "s");
-        bench_rates_print(report->measurement, &first->subject, &first->rating, file);
+        bench_rates_print(&first->measurement, &first->subject, &first->rating, file);
+        print_shares(first, file);
     }
+}
+
+/* A figure, or a dash where there is none. */
+static void print_cell(double value, bool known, int width, int decimals, FILE *file)
+{
+    if (known)
+        fprintf(file, " %*.*f", width, decimals, value);
+    else
+        fprintf(file, " %*s", width, "-");
+}
+
+static void print_row(const bench_result *result, bool name_operation, FILE *file)
+{
+    const bench_problem *problem = result->problem;
+    const tool_shape *shape = &problem->shape;
+    char name[48];
+    if (shape->name)
+        snprintf(name, sizeof name, "%s%s%s", shape->name, strcmp(problem->layer, "all") == 0 ? "" : "/",
+                 strcmp(problem->layer, "all") == 0 ? "" : problem->layer);
+    else
+        snprintf(name, sizeof name, "%d/%d/%d", (int)shape->num_q_heads, (int)shape->num_kv_heads,
+                 (int)shape->head_dim);
+    fprintf(file, "  %-19s %-15s %-8s %-11s", name, problem->workload->name ? problem->workload->name : "-",
+            clattn_dtype_name(problem->kv_dtype),
+            result->operation->dense ? "dense" : clattn_kv_layout_name(problem->layout));
+    if (name_operation)
+        fprintf(file, " %-23s", result->operation->name);
+    fprintf(file, " %10.3f %5.1f%c %8.1f %7.2f %8.3f %-7s", result->subject.median_s * 1e3,
+            result->subject.spread * 100.0, bench_result_is_noisy(result) ? '!' : ' ', result->rating.gflops,
+            result->rating.gbytes_per_s, result->rating.fraction, result->rating.compute_bound ? "compute" : "memory");
+    print_cell(result->idle_share, result->idle_share >= 0.0, 6, 3, file);
+    print_cell(result->subject.parts_ratio, result->subject.num_parts > 0, 6, 3, file);
+    fprintf(file, "\n");
+}
+
+static void print_rows(const bench_report *report, FILE *file)
+{
+    const bool name_operation = report->options->operations.count > 1;
+    bool noisy = false;
+    fprintf(file, "\n  %-19s %-15s %-8s %-11s", "model", "workload", "kv", "layout");
+    if (name_operation)
+        fprintf(file, " %-23s", "operation");
+    fprintf(file, " %10s %6s %8s %7s %8s %-7s %6s %6s\n", "median ms", "spread", "GFLOP/s", "GB/s", "roofline", "bound",
+            "idle", "parts");
+    for (int i = 0; i < report->num_results; i++) {
+        print_row(&report->results[i], name_operation, file);
+        noisy = noisy || bench_result_is_noisy(&report->results[i]);
+    }
+    if (noisy)
+        fprintf(file, "  ! a spread over 10 %%, of the time or of the device's rates: the machine was not quiet\n");
 }
 
 static void print_overheads(const bench_report *report, FILE *file)
@@ -121,7 +194,7 @@ static void print_overheads(const bench_report *report, FILE *file)
             "spread", "overhead us");
     for (int i = 0; i < report->num_results; i++) {
         const bench_overhead *overhead = &report->results[i].overhead;
-        fprintf(file, "  %-24s %8d %10.2f %6.1f %% %10.2f %6.1f %% %12.2f\n", report->results[i].call->operation->name,
+        fprintf(file, "  %-24s %8d %10.2f %6.1f %% %10.2f %6.1f %% %12.2f\n", report->results[i].operation->name,
                 overhead->num_kernels, overhead->call_s * 1e6, overhead->call_spread * 100.0, overhead->bare_s * 1e6,
                 overhead->bare_spread * 100.0, overhead->overhead_s * 1e6);
     }
@@ -130,8 +203,10 @@ static void print_overheads(const bench_report *report, FILE *file)
 void bench_report_print(const bench_report *report, FILE *file)
 {
     print_heading(report, file);
-    if (report->workload->options->overhead)
+    if (report->options->overhead)
         print_overheads(report, file);
+    else if (report->options->num_problems == 1)
+        print_problem(report, file);
     else
-        print_times(report, file);
+        print_rows(report, file);
 }

@@ -46,3 +46,18 @@ void bench_ratios_of(const double *samples, const double *references, size_t cou
     for (size_t i = 0; i < count; i++)
         ratios[i] = samples[i] / references[i];
 }
+
+void bench_ratios_to_sums(const double *samples, const double *parts, size_t num_parts, size_t count, double *ratios)
+{
+    for (size_t i = 0; i < count; i++) {
+        double sum = 0.0;
+        for (size_t part = 0; part < num_parts; part++)
+            sum += parts[part * count + i];
+        ratios[i] = samples[i] / sum;
+    }
+}
+
+bool bench_is_noisy(double spread)
+{
+    return spread > 0.1;
+}

@@ -5,8 +5,8 @@
  */
 #include "demo/check.h"
 
-#include "bench/message.h"
 #include "bench/storage.h"
+#include "common/message.h"
 
 #include "reference/attention.h"
 
@@ -76,7 +76,7 @@ static bool compute_sequence(const check_scratch *scratch, int32_t q_len, int32_
     const reference_result_float32 naive_result = {naive, statistic_float32, statistic_float32, statistic_float32};
     return (reference_attention(&sequence, &exact_result) &&
             reference_attention_float32(&sequence, 0, &naive_result)) ||
-           bench_error("out of memory");
+           tool_error("out of memory");
 }
 
 static bool compute_layer(const demo_layer *layer, const check_scratch *scratch, const layer_truth *truth)
@@ -144,7 +144,7 @@ static bool make_scratch(check_scratch *scratch)
     scratch->statistic = calloc(longest * DEMO_NUM_Q_HEADS, sizeof *scratch->statistic);
     scratch->statistic_float32 = calloc(longest * DEMO_NUM_Q_HEADS, sizeof *scratch->statistic_float32);
     return (scratch->queries && scratch->keys && scratch->values && scratch->statistic && scratch->statistic_float32) ||
-           bench_error("out of memory");
+           tool_error("out of memory");
 }
 
 static void free_scratch(check_scratch *scratch)
@@ -165,7 +165,7 @@ bool demo_check(const demo_step *step, demo_verdict *verdict)
         truths[layer].exact = malloc(count * sizeof *truths[layer].exact);
         truths[layer].naive = malloc(count * sizeof *truths[layer].naive);
         if (!truths[layer].exact || !truths[layer].naive)
-            good = bench_error("out of memory");
+            good = tool_error("out of memory");
     }
     check_scratch scratch = {0};
     good = good && make_scratch(&scratch) && judge(step, &scratch, truths, verdict);

@@ -2,8 +2,8 @@
 /* The step of cl-demo, in the order in which an inference engine makes these calls. */
 #include "demo/step.h"
 
-#include "bench/message.h"
 #include "bench/random.h"
+#include "common/message.h"
 
 #include <stdlib.h>
 
@@ -37,12 +37,12 @@ static bool make_rows(const demo_step *step, bench_random *random, int64_t num_t
     const size_t count = row_elements(rows);
     rows->host = malloc(count * sizeof *rows->host);
     if (!rows->host)
-        return bench_error("out of memory");
+        return tool_error("out of memory");
     bench_random_fill(random, CLATTN_FLOAT16, rows->host, count);
     cl_int result = CL_SUCCESS;
     rows->buffer = clCreateBuffer(clattn_context_cl_context(step->ctx), CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
                                   count * sizeof *rows->host, rows->host, &result);
-    return bench_check_cl(result, "clCreateBuffer");
+    return tool_check_cl(result, "clCreateBuffer");
 }
 
 static bool make_layer(const demo_step *step, bench_random *random, demo_layer *layer)
@@ -50,11 +50,11 @@ static bool make_layer(const demo_step *step, bench_random *random, demo_layer *
     const size_t count = (size_t)step->total_tokens * DEMO_NUM_Q_HEADS * DEMO_HEAD_DIM;
     layer->out_host = malloc(count * sizeof *layer->out_host);
     if (!layer->out_host)
-        return bench_error("out of memory");
+        return tool_error("out of memory");
     cl_int result = CL_SUCCESS;
     layer->out = clCreateBuffer(clattn_context_cl_context(step->ctx), CL_MEM_READ_WRITE,
                                 count * sizeof *layer->out_host, NULL, &result);
-    return bench_check_cl(result, "clCreateBuffer") &&
+    return tool_check_cl(result, "clCreateBuffer") &&
            make_rows(step, random, step->past_tokens, DEMO_NUM_KV_HEADS, &layer->past_keys) &&
            make_rows(step, random, step->past_tokens, DEMO_NUM_KV_HEADS, &layer->past_values) &&
            make_rows(step, random, step->total_tokens, DEMO_NUM_KV_HEADS, &layer->keys) &&
@@ -79,11 +79,11 @@ static bool make_cache(demo_step *step)
         .dtype = CLATTN_FLOAT16,
         .layout = CLATTN_KV_COMBINED,
     };
-    if (!bench_check(step->ctx, clattn_kv_cache_create(step->ctx, &params, &step->cache), "clattn_kv_cache_create"))
+    if (!tool_check(step->ctx, clattn_kv_cache_create(step->ctx, &params, &step->cache), "clattn_kv_cache_create"))
         return false;
     for (int32_t seq = 0; seq < DEMO_NUM_SEQS; seq++) {
-        if (!bench_check(step->ctx, clattn_sequence_create(step->cache, &step->sequences[seq]),
-                         "clattn_sequence_create"))
+        if (!tool_check(step->ctx, clattn_sequence_create(step->cache, &step->sequences[seq]),
+                        "clattn_sequence_create"))
             return false;
     }
     return true;
@@ -96,8 +96,8 @@ static bool append_past(demo_step *step)
     for (int32_t seq = 0; seq < DEMO_NUM_SEQS; seq++)
         lengths[seq] = past_len(seq);
     clattn_kv_batch batch;
-    if (!bench_check(step->ctx, clattn_kv_cache_extend(step->cache, DEMO_NUM_SEQS, step->sequences, lengths, &batch),
-                     "clattn_kv_cache_extend"))
+    if (!tool_check(step->ctx, clattn_kv_cache_extend(step->cache, DEMO_NUM_SEQS, step->sequences, lengths, &batch),
+                    "clattn_kv_cache_extend"))
         return false;
     for (int32_t i = 0; i < DEMO_NUM_LAYERS; i++) {
         const clattn_kv_append_params params = {
@@ -106,8 +106,8 @@ static bool append_past(demo_step *step)
             .values = rows_tensor(&step->layers[i].past_values),
             .slot_mapping = batch.slot_mapping,
         };
-        if (!bench_check(step->ctx, clattn_kv_cache_append(step->cache, &params, 0, NULL, NULL),
-                         "clattn_kv_cache_append"))
+        if (!tool_check(step->ctx, clattn_kv_cache_append(step->cache, &params, 0, NULL, NULL),
+                        "clattn_kv_cache_append"))
             return false;
     }
     return true;
@@ -117,9 +117,8 @@ static bool append_past(demo_step *step)
 static bool plan_step(demo_step *step)
 {
     clattn_kv_batch batch;
-    if (!bench_check(step->ctx,
-                     clattn_kv_cache_extend(step->cache, DEMO_NUM_SEQS, step->sequences, demo_q_lens, &batch),
-                     "clattn_kv_cache_extend"))
+    if (!tool_check(step->ctx, clattn_kv_cache_extend(step->cache, DEMO_NUM_SEQS, step->sequences, demo_q_lens, &batch),
+                    "clattn_kv_cache_extend"))
         return false;
     const clattn_kv_cache_params *cache = clattn_kv_cache_get_params(step->cache);
     const clattn_plan_params params = {
@@ -137,7 +136,7 @@ static bool plan_step(demo_step *step)
         .num_pages = cache->num_pages,
         .kv_layout = cache->layout,
     };
-    return bench_check(step->ctx, clattn_plan_create(step->ctx, &params, &step->plan), "clattn_plan_create");
+    return tool_check(step->ctx, clattn_plan_create(step->ctx, &params, &step->plan), "clattn_plan_create");
 }
 
 static bool attend(demo_step *step, int32_t index)
@@ -151,10 +150,10 @@ static bool attend(demo_step *step, int32_t index)
         .plan = step->plan,
     };
     clattn_tensor no_values;
-    return bench_check(step->ctx, clattn_kv_cache_layer(step->cache, index, &params.kv_pages, &no_values),
-                       "clattn_kv_cache_layer") &&
-           bench_check(step->ctx, clattn_ragged_page_attention(step->ctx, &params, 0, NULL, NULL),
-                       "clattn_ragged_page_attention");
+    return tool_check(step->ctx, clattn_kv_cache_layer(step->cache, index, &params.kv_pages, &no_values),
+                      "clattn_kv_cache_layer") &&
+           tool_check(step->ctx, clattn_ragged_page_attention(step->ctx, &params, 0, NULL, NULL),
+                      "clattn_ragged_page_attention");
 }
 
 /* Appends, attends, reads back: layer by layer on one in-order queue. */
@@ -169,12 +168,12 @@ static bool run_layers(demo_step *step)
             .values = rows_tensor(&layer->values),
             .plan = step->plan,
         };
-        if (!bench_check(step->ctx, clattn_kv_cache_append(step->cache, &params, 0, NULL, NULL),
-                         "clattn_kv_cache_append") ||
+        if (!tool_check(step->ctx, clattn_kv_cache_append(step->cache, &params, 0, NULL, NULL),
+                        "clattn_kv_cache_append") ||
             !attend(step, i) ||
-            !bench_check_cl(clEnqueueReadBuffer(clattn_context_cl_queue(step->ctx), layer->out, CL_TRUE, 0, out_bytes,
-                                                layer->out_host, 0, NULL, NULL),
-                            "clEnqueueReadBuffer"))
+            !tool_check_cl(clEnqueueReadBuffer(clattn_context_cl_queue(step->ctx), layer->out, CL_TRUE, 0, out_bytes,
+                                               layer->out_host, 0, NULL, NULL),
+                           "clEnqueueReadBuffer"))
             return false;
     }
     return true;

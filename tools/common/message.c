@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tools' lines on stderr. */
-#include "bench/message.h"
+#include "common/message.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-bool bench_error(const char *format, ...)
+bool tool_error(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -16,7 +16,7 @@ bool bench_error(const char *format, ...)
     return false;
 }
 
-void bench_progress(const char *format, ...)
+void tool_progress(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -25,22 +25,22 @@ void bench_progress(const char *format, ...)
     va_end(arguments);
 }
 
-bool bench_check_cl(cl_int result, const char *call)
+bool tool_check_cl(cl_int result, const char *call)
 {
     if (result == CL_SUCCESS)
         return true;
-    return bench_error("%s failed with OpenCL error %d", call, (int)result);
+    return tool_error("%s failed with OpenCL error %d", call, (int)result);
 }
 
-bool bench_check(const clattn_context *ctx, clattn_status status, const char *call)
+bool tool_check(const clattn_context *ctx, clattn_status status, const char *call)
 {
     if (status == CLATTN_OK)
         return true;
     const char *sentence = ctx ? clattn_context_last_error(ctx) : clattn_status_message(status);
-    return bench_error("%s: %s: %s", call, clattn_status_name(status), sentence);
+    return tool_error("%s: %s: %s", call, clattn_status_name(status), sentence);
 }
 
-void bench_log(void *user, clattn_log_level level, const char *message)
+void tool_log(void *user, clattn_log_level level, const char *message)
 {
     (void)user;
     if (level <= CLATTN_LOG_WARNING)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one operation on one problem came to. */
+#ifndef BENCH_RESULT_H
+#define BENCH_RESULT_H
+
+#include "bench/call.h"
+#include "bench/overhead.h"
+#include "bench/rates.h"
+
+typedef struct bench_result {
+    const bench_problem *problem; /* borrowed */
+    const bench_operation *operation;
+    clattn_dtype out_dtype;
+    int32_t seq_len; /* of a dense cache; 0 with pages */
+    int32_t num_layers;
+    clattn_plan_info plan_info;
+    double plan_s, plan_update_s;
+    bench_measurement measurement;
+    bench_subject subject;
+    bench_rating rating;
+    uint64_t flops, bytes;   /* of one operation */
+    double idle_share;       /* of the compute units' time; negative = not known */
+    bench_overhead overhead; /* instead of all from the measurement on, if that is what the options ask for */
+} bench_result;
+
+/* What is known of a call before it has been measured. */
+bench_result bench_result_of(const bench_call *call);
+
+/* Adds what the rounds of a measurement showed. */
+void bench_result_rate(bench_result *result, const bench_call *call, const bench_subject *subject,
+                       const bench_measurement *measurement);
+
+/* Whether the machine was too restless for the figure to count. */
+bool bench_result_is_noisy(const bench_result *result);
+
+#endif
