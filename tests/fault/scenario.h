@@ -21,6 +21,8 @@ typedef struct fault_scenario {
     void (*undo)(fault_world *world);  /* takes a success back; NULL = the call can be repeated as it is */
 } fault_scenario;
 
+#define FAULT_MAX_SCENARIOS 64
+
 typedef struct fault_scenario_list {
     const fault_scenario *scenarios;
     int num_scenarios;
@@ -31,6 +33,9 @@ typedef struct fault_scenario_list {
     {                                                                                                                  \
         .scenarios = (array), .num_scenarios = (int)(sizeof(array) / sizeof((array)[0]))                               \
     }
+
+/* The scenarios of all lists, from 0; NULL behind the last one. */
+const fault_scenario *fault_scenario_at(int number);
 
 fault_scenario_list fault_attention_scenarios(void);
 fault_scenario_list fault_context_scenarios(void);

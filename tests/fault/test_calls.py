@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fault tests leave nothing out: neither a call of the library that can fail nor a public function.
 
-usage: test_calls.py LIBRARY NM SOURCE_INCLUDE BUILD_INCLUDE TEST_FAULT WRAPPED COMPILER...
+usage: test_calls.py LIBRARY NM SOURCE_INCLUDE BUILD_INCLUDE TEST_FAULT WRAPPED BALANCE_LAYER COMPILER...
 
 LIBRARY is the shared library, WRAPPED the comma-separated calls that the linker hands to the fault layer, and
-TEST_FAULT --list prints the functions that are tested. The public functions are read from the headers.
+TEST_FAULT --list prints the functions that are tested. The public functions are read from the headers. BALANCE_LAYER
+has to count whatever the library creates, retains, releases or enqueues.
 """
 import os
 import re
@@ -33,12 +34,18 @@ def called_functions(nm, library):
     return {name for name in names if not INSTRUMENTATION.match(name)}
 
 
+def counted_functions(nm, layer):
+    output = subprocess.run([nm, "--format=posix", layer], stdout=subprocess.PIPE, check=True, text=True).stdout
+    names = {line.split()[0] for line in output.splitlines()}
+    return {name.removeprefix("balance_") for name in names if name.startswith("balance_cl")}
+
+
 def main():
-    library, nm, source_include, build_include, test_fault, wrapped = sys.argv[1:7]
+    library, nm, source_include, build_include, test_fault, wrapped, layer = sys.argv[1:8]
     harmless = {name for names in HARMLESS.values() for name in names.split()}
     wrapped = set(wrapped.split(","))
     called = called_functions(nm, library)
-    text = headers.public_text(sys.argv[7:], [source_include, build_include])
+    text = headers.public_text(sys.argv[8:], [source_include, build_include])
     declared = headers.declared_functions(text)
     output = subprocess.run([test_fault, "--list"], stdout=subprocess.PIPE, check=True, text=True).stdout
     tested = set(output.split())
@@ -47,6 +54,8 @@ def main():
     complaints += [f"made to fail, not called by the library: {name}" for name in sorted(wrapped - called)]
     complaints += [f"public, not tested: {name}" for name in sorted(declared - tested)]
     complaints += [f"tested, not public: {name}" for name in sorted(tested - declared)]
+    references = {name for name in called if re.match("cl(Create|Retain|Release|Enqueue)[A-Z]", name)}
+    complaints += [f"not counted by the layer: {name}" for name in sorted(references - counted_functions(nm, layer))]
     if not declared or not called:
         complaints.append("found no declaration or no call at all")
     for complaint in complaints:

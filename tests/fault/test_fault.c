@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-enum { MAX_TESTS = 128, NAME_BYTES = 96 };
+enum { MAX_TESTS = 2 * FAULT_MAX_SCENARIOS + 1, NAME_BYTES = 96 };
 
 typedef struct fault_test {
     const fault_scenario *scenario;
@@ -196,23 +196,10 @@ static void quiet_functions_make_no_call_that_could_fail(void **state)
     fault_expect_balance(&before);
 }
 
-static fault_scenario_list list_of(int number)
-{
-    fault_scenario_list (*const lists[])(void) = {
-        fault_context_scenarios,
-        fault_kv_cache_scenarios,
-        fault_plan_scenarios,
-        fault_attention_scenarios,
-    };
-    return number < (int)(sizeof lists / sizeof lists[0]) ? lists[number]() : (fault_scenario_list){0};
-}
-
 static void print_functions(void)
 {
-    for (int i = 0; list_of(i).num_scenarios > 0; i++) {
-        for (int j = 0; j < list_of(i).num_scenarios; j++)
-            printf("%s\n", list_of(i).scenarios[j].function);
-    }
+    for (int i = 0; fault_scenario_at(i) != NULL; i++)
+        printf("%s\n", fault_scenario_at(i)->function);
     for (int i = 0; i < fault_num_quiet_functions; i++)
         printf("%s\n", fault_quiet_functions[i].function);
 }
@@ -221,16 +208,14 @@ static void print_functions(void)
 static size_t make_tests(fault_test *tests)
 {
     size_t num_tests = 0;
-    for (int i = 0; list_of(i).num_scenarios > 0; i++) {
-        for (int j = 0; j < list_of(i).num_scenarios; j++) {
-            const fault_scenario *scenario = &list_of(i).scenarios[j];
-            for (int extent = FAULT_ONCE; extent <= (scenario->only_once ? FAULT_ONCE : FAULT_LASTING); extent++) {
-                assert(num_tests < MAX_TESTS - 1);
-                fault_test *test = &tests[num_tests++];
-                *test = (fault_test){.scenario = scenario, .extent = (fault_extent)extent};
-                snprintf(test->name, sizeof test->name, "%s, %s, %s", scenario->function, scenario->variant,
-                         extent == FAULT_ONCE ? "once" : "lasting");
-            }
+    for (int i = 0; fault_scenario_at(i) != NULL; i++) {
+        const fault_scenario *scenario = fault_scenario_at(i);
+        for (int extent = FAULT_ONCE; extent <= (scenario->only_once ? FAULT_ONCE : FAULT_LASTING); extent++) {
+            assert(num_tests < 2 * FAULT_MAX_SCENARIOS);
+            fault_test *test = &tests[num_tests++];
+            *test = (fault_test){.scenario = scenario, .extent = (fault_extent)extent};
+            snprintf(test->name, sizeof test->name, "%s, %s, %s", scenario->function, scenario->variant,
+                     extent == FAULT_ONCE ? "once" : "lasting");
         }
     }
     return num_tests;
