@@ -152,8 +152,9 @@ static void change_tuning(fuzz_bytes *bytes, call_batch *batch)
 /* A table is never read behind what the counts say, so that a count may shrink but not grow. */
 static int32_t no_more_than(fuzz_bytes *bytes, int32_t count)
 {
-    const int32_t value = fuzz_one_in(bytes, 2) ? fuzz_extreme_int32(bytes) : count - fuzz_between(bytes, 0, 3);
-    return value < count ? value : count;
+    const int64_t value =
+        fuzz_one_in(bytes, 2) ? fuzz_extreme_int32(bytes) : (int64_t)count - fuzz_between(bytes, 0, 3);
+    return value < INT32_MIN ? INT32_MIN : value < count ? (int32_t)value : count;
 }
 
 static void change_entry(fuzz_bytes *bytes, int32_t *table, int64_t num_entries)

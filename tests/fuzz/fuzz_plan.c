@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Host memory that one allocation of the library may take: what a plan of more work items would need is not walked. */
-#define LARGEST_ALLOCATION ((size_t)8 << 20)
+#define LARGEST_ALLOCATION ((size_t)2 << 20)
 
 void *__real_malloc(size_t num_bytes);
 void *__wrap_malloc(size_t num_bytes);
