@@ -181,7 +181,7 @@ static void every_tile_override_matches(void **state)
 {
     const support_device *device = *state;
     const clattn_tuning tunings[] = {
-        {.block_kv = 64},
+        {.block_q = device->family == CLATTN_FAMILY_VECTOR ? 64 : 16, .block_kv = 64},
         {.family = device->family, .num_stages = 1, .local_memory_limit_bytes = 1 << 20},
     };
 

@@ -242,7 +242,7 @@ static void every_tile_override_matches(void **state)
     const support_device *device = *state;
     const bool vector = device->family == CLATTN_FAMILY_VECTOR;
     const clattn_tuning tunings[] = {
-        {.block_kv = 64},
+        {.block_q = vector ? 64 : 16, .block_kv = 64},
         {.family = device->family, .num_stages = 1, .local_memory_limit_bytes = 1 << 20},
         {.work_group_size = vector ? 1 : 32, .block_q = vector ? 64 : 16},
     };

@@ -10,9 +10,18 @@
 
 #define COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
 
-/* The reference is naive: products of a problem, and elements of its K and V. */
-#define MOST_PRODUCTS 20000000
-#define MOST_ELEMENTS 1000000
+/* What a problem may have. The reference is naive: products of a problem, and elements of its K and V. */
+typedef struct random_limits {
+    int32_t num_seqs;
+    int32_t num_kv_heads;
+    int64_t products;
+    int64_t elements;
+} random_limits;
+
+static const random_limits limits_of_size[RANDOM_NUM_SIZES] = {
+    [RANDOM_USUAL] = {RANDOM_MOST_SEQS, 8, 20000000, 1000000},
+    [RANDOM_SMALL] = {3, 2, 400000, 20000},
+};
 
 /* The streams of a seed are told apart by these. */
 enum { STREAM_VARIANT = 1, STREAM_CASE, STREAM_TUNING };
@@ -65,12 +74,12 @@ static int32_t draw_head_dim(support_random *random)
     return pick(random, usual, COUNT(usual));
 }
 
-static void draw_heads(support_random *random, support_attention_case *description)
+static void draw_heads(support_random *random, support_attention_case *description, const random_limits *limits)
 {
     static const int32_t kv_heads[] = {1, 1, 2, 2, 3, 4, 8};
     const int32_t group_size = support_random_between(random, 1, 8);
 
-    description->num_kv_heads = pick(random, kv_heads, COUNT(kv_heads));
+    description->num_kv_heads = smaller(pick(random, kv_heads, COUNT(kv_heads)), limits->num_kv_heads);
     description->num_q_heads = description->num_kv_heads * group_size;
     description->head_dim = draw_head_dim(random);
     description->head_dim_v = one_in(random, 3) ? draw_head_dim(random) : description->head_dim;
@@ -146,7 +155,7 @@ static void draw_variant(random_case *drawn, const random_identity *identity, ra
 
     *operation = (random_operation)(variant % RANDOM_NUM_OPERATIONS);
     description->operation = operations[*operation];
-    draw_heads(&random, description);
+    draw_heads(&random, description, &limits_of_size[identity->size]);
     draw_dtypes(&random, description);
     if (*operation == RANDOM_MERGE) {
         draw_merge_variant(&random, drawn);
@@ -216,7 +225,7 @@ static int32_t draw_q_len(support_random *random, int32_t context_len)
 }
 
 /* Halves the lengths until the reference is done soon. */
-static void shorten_paged(random_case *drawn)
+static void shorten_paged(random_case *drawn, const random_limits *limits)
 {
     const support_attention_case *description = &drawn->description;
     const int64_t width = description->head_dim + description->head_dim_v;
@@ -228,7 +237,7 @@ static void shorten_paged(random_case *drawn)
             products += (int64_t)drawn->q_lens[s] * drawn->context_lens[s] * description->num_q_heads * width;
             elements += drawn->context_lens[s] * description->num_kv_heads * width;
         }
-        if (products <= MOST_PRODUCTS && elements <= MOST_ELEMENTS)
+        if (products <= limits->products && elements <= limits->elements)
             return;
         for (int32_t s = 0; s < description->num_seqs; s++) {
             drawn->context_lens[s] = (drawn->context_lens[s] + 1) / 2;
@@ -251,7 +260,7 @@ static void share_pages(support_random *random, random_case *drawn)
     description->shared_pages = true;
 }
 
-static void draw_paged_batch(support_random *random, random_case *drawn)
+static void draw_paged_batch(support_random *random, random_case *drawn, const random_limits *limits)
 {
     static const int32_t windows[] = {0, 0, 0, 1, 2, 6, 40, 200, INT32_MAX};
     support_attention_case *description = &drawn->description;
@@ -261,12 +270,12 @@ static void draw_paged_batch(support_random *random, random_case *drawn)
 
     if (description->tuning.num_kv_pages_per_block == 0) /* else it decides about the tile */
         description->page_size = support_random_between(random, 1, 40);
-    description->num_seqs = draw_num_seqs(random, &longest);
+    description->num_seqs = smaller(draw_num_seqs(random, &longest), limits->num_seqs);
     for (int32_t s = 0; s < description->num_seqs; s++) {
         drawn->context_lens[s] = draw_length(random, description->page_size, longest);
         drawn->q_lens[s] = ragged ? draw_q_len(random, drawn->context_lens[s]) : 1;
     }
-    shorten_paged(drawn);
+    shorten_paged(drawn, limits);
     for (int32_t s = 0; s < description->num_seqs; s++)
         most = larger(most, drawn->context_lens[s]);
     description->context_lens = drawn->context_lens;
@@ -300,15 +309,15 @@ static int32_t draw_bound(support_random *random, int32_t seq_len)
     }
 }
 
-static void draw_dense_batch(support_random *random, random_case *drawn)
+static void draw_dense_batch(support_random *random, random_case *drawn, const random_limits *limits)
 {
     support_attention_case *description = &drawn->description;
     const int32_t token_width = description->num_kv_heads * (description->head_dim + description->head_dim_v);
     int32_t longest;
 
-    description->num_seqs = draw_num_seqs(random, &longest);
+    description->num_seqs = smaller(draw_num_seqs(random, &longest), limits->num_seqs);
     description->seq_len = larger(1, draw_length(random, 16, longest));
-    while ((int64_t)description->num_seqs * description->seq_len * token_width > MOST_ELEMENTS)
+    while ((int64_t)description->num_seqs * description->seq_len * token_width > limits->elements)
         description->seq_len = (description->seq_len + 1) / 2;
     for (int32_t s = 0; s < description->num_seqs; s++) {
         const bool whole = one_in(random, 3);
@@ -375,6 +384,7 @@ void random_case_draw(random_case *drawn, const random_identity *identity)
 {
     const uint64_t seed =
         support_random_mix(support_random_mix(identity->seed, STREAM_CASE), (uint64_t)identity->number);
+    const random_limits *limits = &limits_of_size[identity->size];
     support_random random = support_random_seeded(seed);
     random_operation operation;
 
@@ -383,9 +393,9 @@ void random_case_draw(random_case *drawn, const random_identity *identity)
     drawn->description.seed = seed;
     drawn->description.page_seed = 1;
     if (operation == RANDOM_RAGGED_PAGE || operation == RANDOM_PAGE)
-        draw_paged_batch(&random, drawn);
+        draw_paged_batch(&random, drawn, limits);
     else
-        draw_dense_batch(&random, drawn);
+        draw_dense_batch(&random, drawn, limits);
     draw_options(&random, drawn);
     if (operation == RANDOM_RAGGED_DECODE)
         draw_window(&random, drawn);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random problems: a pure function of seed, number and family. What decides which kernels are compiled is drawn once
- * for neighbouring numbers, since a compiler takes longer than a problem does.
+ * Random problems: a pure function of seed, number, family and size. What decides which kernels are compiled is drawn
+ * once for neighbouring numbers, since a compiler takes longer than a problem does.
  */
 #ifndef PROPERTY_RANDOM_CASE_H
 #define PROPERTY_RANDOM_CASE_H
@@ -16,6 +16,9 @@ typedef enum random_expectation {
     RANDOM_RUNS_OR_IS_REFUSED, /* a tile that may be too large, or that depends on the page size */
     RANDOM_IS_REFUSED,
 } random_expectation;
+
+/* How large problems may be. Small ones are for an implementation that interprets its kernels. */
+typedef enum random_size { RANDOM_USUAL = 0, RANDOM_SMALL, RANDOM_NUM_SIZES } random_size;
 
 /* A cut of the keys into parts, each of which gives a state, all of which clattn_merge_states() joins. */
 typedef struct random_cut {
@@ -43,6 +46,7 @@ typedef struct random_identity {
     uint64_t seed;
     int32_t cases_per_variant; /* neighbours with the same kernels */
     clattn_family family;      /* decides which tiles there are */
+    random_size size;
     int32_t number;
 } random_identity;
 

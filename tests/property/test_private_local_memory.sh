@@ -5,7 +5,7 @@
 # right alone and wrong at random beside others. Such an array is a data symbol of the kernel's shared object. Runs a
 # test with a kernel cache of its own and looks at what was compiled.
 #
-# usage: test_private_local_memory.sh TEST [ARGUMENT]...
+# usage: test_private_local_memory.sh RANDOM_TEST [ARGUMENT]...
 set -eu
 
 work=$(mktemp -d)
@@ -16,13 +16,21 @@ if ! command -v nm >/dev/null 2>&1; then
     echo "skipped: nm not found"
     exit 77
 fi
-code=0
-POCL_CACHE_DIR="$work" "$@" >"$work/printed" 2>&1 || code=$?
-find "$work" -name 'clattn_*.so' >"$work/kernels"
+
+# compile COMMAND...: leaves the names of the kernels in a file, what was printed in another, the status in $code.
+compile()
+{
+    code=0
+    POCL_CACHE_DIR="$work" "$@" >"$work/printed" 2>&1 || code=$?
+    find "$work" -name 'clattn_*.so' >"$work/kernels"
+}
+
+compile "$@" --cases 1 # takes a second to say whether there will be something to look at
 if [ "$code" -eq 0 ] && [ ! -s "$work/kernels" ]; then
     echo "skipped: the OpenCL implementation leaves no compiled kernels"
     exit 77
 fi
+compile "$@"
 while IFS= read -r kernel; do
     nm "$kernel" | sed -n 's/^[0-9a-f]* [bBdD] \(clattn_.*\)/\1/p'
 done <"$work/kernels" | sort | uniq -c >"$work/shared"

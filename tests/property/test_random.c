@@ -18,6 +18,8 @@
 #include <cmocka.h>
 
 #define DEVICE_VARIABLE "CLATTN_TEST_DEVICE"
+#define SIZE_VARIABLE "CLATTN_TEST_SIZE"
+#define CASES_VARIABLE "CLATTN_TEST_CASES"
 #define CASES_PER_REPORT 500
 #define NAME_BYTES 96
 
@@ -33,7 +35,10 @@ typedef struct random_options {
     int32_t num_cases;
     int32_t first_case;
     int32_t cases_per_variant;
+    random_size size;
 } random_options;
+
+static const char *const size_names[RANDOM_NUM_SIZES] = {"usual", "small"};
 
 /* The cases of one device and family. */
 typedef struct random_run {
@@ -180,9 +185,12 @@ static void init_slot(random_slot *slot, random_run *run, int32_t number)
     const random_options *options = run->options;
 
     slot->run = run;
-    slot->identity = (random_identity){options->seed, options->cases_per_variant, run->device.family, number};
-    snprintf(slot->name, sizeof(slot->name), "%s --seed %" PRIu64 " --per-variant %" PRId32 " --case %" PRId32,
-             clattn_family_name(run->device.family), options->seed, options->cases_per_variant, number);
+    slot->identity =
+        (random_identity){options->seed, options->cases_per_variant, run->device.family, options->size, number};
+    snprintf(slot->name, sizeof(slot->name),
+             "%s --size %s --seed %" PRIu64 " --per-variant %" PRId32 " --case %" PRId32,
+             clattn_family_name(run->device.family), size_names[options->size], options->seed,
+             options->cases_per_variant, number);
 }
 
 /* Returns the number of failed cases. */
@@ -249,8 +257,10 @@ static void leave_with_usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s [vector|simt|plain|all] [--cases N] [--first K] [--case K] [--seed S] [--per-variant M]\n"
-            "--case K runs this one alone; %s names the only device to run on\n",
-            program, DEVICE_VARIABLE);
+            "       [--size usual|small]\n"
+            "--case K runs this one alone; %s names the only device to run on;\n"
+            "%s and %s are the size and the number of cases unless there is an option\n",
+            program, DEVICE_VARIABLE, SIZE_VARIABLE, CASES_VARIABLE);
     exit(EXIT_FAILURE);
 }
 
@@ -262,6 +272,15 @@ static int64_t number_of(const char *program, const char *text, int64_t least, i
     if (!text || end == text || *end != '\0' || number < least || number > most)
         leave_with_usage(program);
     return number;
+}
+
+static random_size size_of(const char *program, const char *name)
+{
+    for (int size = 0; name && size < RANDOM_NUM_SIZES; size++)
+        if (strcmp(name, size_names[size]) == 0)
+            return (random_size)size;
+    leave_with_usage(program);
+    return RANDOM_NUM_SIZES;
 }
 
 static void take_option(random_options *options, const char *option, const char *value)
@@ -279,6 +298,8 @@ static void take_option(random_options *options, const char *option, const char 
         options->seed = (uint64_t)number_of(program, value, 0, INT64_MAX);
     } else if (strcmp(option, "--per-variant") == 0) {
         options->cases_per_variant = (int32_t)number_of(program, value, 1, 1000000);
+    } else if (strcmp(option, "--size") == 0) {
+        options->size = size_of(program, value);
     } else {
         leave_with_usage(program);
     }
@@ -294,6 +315,10 @@ static random_options options_of(int argc, char **argv)
     };
     int next = 1;
 
+    if (getenv(SIZE_VARIABLE))
+        take_option(&options, "--size", getenv(SIZE_VARIABLE));
+    if (getenv(CASES_VARIABLE))
+        take_option(&options, "--cases", getenv(CASES_VARIABLE));
     if (argc > 1 && argv[1][0] != '-') {
         options.family = clattn_family_from_name(argv[1]);
         if (options.family == CLATTN_FAMILY_DEFAULT && argv[1][0] != '\0' && strcmp(argv[1], "all") != 0)
