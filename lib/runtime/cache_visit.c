@@ -129,8 +129,11 @@ static clattn_status visit_entry(const char *directory, const char *name, clattn
 
 static clattn_status refuse_directory(const char *directory, int reason, clattn_error *error)
 {
+    char text[128];
+    if (strerror_r(reason, text, sizeof text) != 0)
+        snprintf(text, sizeof text, "error %d", reason);
     return clattn_error_set(error, reason == ENOMEM ? CLATTN_OUT_OF_MEMORY : CLATTN_INVALID_ARGUMENT,
-                            "cache directory %s cannot be read (errno %d)", directory, reason);
+                            "cache directory %s cannot be read: %s", directory, text);
 }
 
 /* NULL behind the last one, and then errno is 0, or if it cannot be read. */

@@ -28,6 +28,11 @@ version=$("$pkg_config" --modversion clattn)
 (cd "$stage$prefix/include/clattn" && ls -- *) | LC_ALL=C sort >"$stage/headers_installed"
 diff "$stage/headers_expected" "$stage/headers_installed"
 
+# The tools that were built are installed, and find the library.
+for tool in cl-bench cl-info; do
+    [ ! -e "$build/tools/$tool" ] || "$stage$prefix/bin/$tool" --help >"$stage/help"
+done
+
 cat >"$stage/application.c" <<'SOURCE'
 #include <clattn/clattn.h>
 #include <stdio.h>

@@ -1,0 +1,229 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# cl-info tells of devices, rows and caches what is so: rows agree with the device's facts and with what cl-bench ran,
+# counts with the files that lie there. Wrong usage, absent devices and damaged caches are told apart.
+#
+# usage: test_info.sh CL_INFO CL_BENCH PLANT_CACHE VERSION
+set -eu
+
+info=$1
+bench=$2
+plant=$3
+version=$4
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+export XDG_CACHE_HOME="$work/xdg"
+
+num_failed=0
+
+failed()
+{
+    printf 'FAILED: %s\n' "$*"
+    sed 's/^/    stderr: /' "$work/stderr"
+    num_failed=$((num_failed + 1))
+}
+
+# run PROGRAM ARGUMENT...: output in $work/stdout and $work/stderr, exit code in $code.
+run()
+{
+    code=0
+    "$@" >"$work/stdout" 2>"$work/stderr" || code=$?
+}
+
+# refused SENTENCE ARGUMENT...: wrong usage, said on stderr alone.
+refused()
+{
+    sentence=$1
+    shift
+    run "$info" "$@"
+    [ "$code" -eq 2 ] || failed "exit code $code instead of 2: $*"
+    [ ! -s "$work/stdout" ] || failed "output in spite of an error: $*"
+    grep -q -- "$sentence" "$work/stderr" || failed "no sentence '$sentence': $*"
+}
+
+# told CODE CHECK ARGUMENT...: cl-info --json ends with CODE, and the Python expression CHECK holds; `told` is the JSON,
+# `device` its first device, `cache` its cache.
+told()
+{
+    expected_code=$1 check=$2
+    shift 2
+    run "$info" --json "$@"
+    [ "$code" -eq "$expected_code" ] || failed "exit code $code instead of $expected_code: $*"
+    CHECK=$check VERSION=$version python3 -c '
+import json, os, sys
+
+told = json.load(open(sys.argv[1]))
+assert list(told) == ["version", "error", "devices", "cache"], list(told)
+assert told["version"] == os.environ["VERSION"], told["version"]
+cache = told["cache"]
+device = told["devices"][0] if told["devices"] else None
+
+def positive(object, *keys):
+    for key in keys:
+        assert type(object[key]) is int and object[key] > 0, f"{key} is {object[key]}"
+
+def check_row(row, device):
+    assert row["family"] == device["family"], row
+    assert row["head_dim_v"] == row["head_dim"] and row["num_q_heads"] % row["num_kv_heads"] == 0
+    if row["status"] != "CLATTN_OK":
+        assert row["status"] == "CLATTN_INVALID_TUNING" and len(row["refusal"]) > 20, row
+        assert all(row[key] is None for key in ("decode", "prefill", "decode_max_rows", "target_groups",
+                                                "min_split_tokens")), row
+        return
+    assert row["refusal"] is None
+    positive(row, "decode_max_rows", "target_groups", "min_split_tokens")
+    for tile in row["decode"], row["prefill"]:
+        assert tile["level"] == "default", tile
+        positive(tile, "block_q", "block_kv", "work_group_size", "heads", "lanes")
+        assert 0 <= tile["local_memory_bytes"] <= device["local_memory_bytes"], tile
+        assert tile["work_group_size"] <= device["max_work_group_size"], tile
+        assert row["num_kv_heads"] % tile["heads"] == 0, tile
+
+def check_device(device):
+    assert device["type"] in ("cpu", "gpu", "accelerator", "other"), device["type"]
+    assert device["name"] and device["platform"] and device["driver"], device
+    positive(device, "num_compute_units", "max_work_group_size", "preferred_multiple", "float_vector_width",
+             "local_memory_bytes", "global_memory_bytes", "max_allocation_bytes")
+    assert device["usable"] == (device["error"] is None) == bool(device["rows"]), device
+    if not device["usable"]:
+        return
+    wide = device["type"] == "cpu" and device["local_memory_bytes"] >= 1 << 20
+    if "asked for" not in device["family_reason"]:
+        roomy = device["local_memory_bytes"] >= 16 << 10 and device["max_work_group_size"] >= 16
+        family = "vector" if wide else "simt" if roomy else "plain"
+        assert device["family"] == family, device["family"]
+        kind = "CPU" if device["type"] == "cpu" else "GPU"
+        assert (kind if family != "plain" else "simt family needs") in device["family_reason"]
+    for row in device["rows"]:
+        check_row(row, device)
+
+def check_cache(cache):
+    assert sum(cache["states"].values()) == cache["num_files"], cache
+    assert sum(group["num_files"] for group in cache["groups"]) == cache["states"]["valid"], cache
+    for group in cache["groups"]:
+        verdicts = group["num_verdicts"]
+        assert list(verdicts) == ["verified", "rejected", "crashed"], verdicts
+        assert group["num_programs"] + sum(verdicts.values()) == group["num_files"], group
+        mine = [v["kind"] for v in cache["verdicts"] if v["device"] == group["device"]]
+        assert all(mine.count(kind) == verdicts[kind] for kind in verdicts) or len(cache["groups"]) > 2, mine
+    if "files" in cache:
+        assert len(cache["files"]) == cache["num_files"]
+        assert sum(file["num_bytes"] for file in cache["files"]) == cache["num_bytes"]
+
+for each in told["devices"]:
+    check_device(each)
+assert (cache is None) == (not any(each["usable"] for each in told["devices"]))
+assert (cache is None) == (told["error"] is not None), told["error"]
+if cache:
+    check_cache(cache)
+assert eval("(" + os.environ["CHECK"] + ")"), os.environ["CHECK"]
+' "$work/stdout" >"$work/check" 2>&1 || failed "cl-info --json $*: $(tail -n 1 "$work/check")"
+}
+
+run "$info" --help
+[ "$code" -eq 0 ] || failed "exit code $code: --help"
+grep -q -- '--model NAME' "$work/stdout" || failed "no --model: --help"
+
+refused 'no option' now
+refused 'speed' --speed
+refused 'json' --json=file
+refused 'device' --device
+refused "--family should be default, vector, simt or plain, not 'cpu'" --family cpu
+refused "--layout should be combined, nhd, hnd or heads_first, not 'dense'" --layout dense
+refused "--model should be .* not 'gpt-2'" --model llama-3-8b,gpt-2
+refused "--cache-dir should be DIR, not empty" --cache-dir ''
+refused 'files' --files=all
+
+# No device at all, and none that was asked for: said on stderr and in the JSON.
+mkdir "$work/no_drivers"
+OCL_ICD_VENDORS="$work/no_drivers" told 77 '"no OpenCL device is present" in told["error"] and not told["devices"]'
+grep -q 'no OpenCL device is present' "$work/stderr" || failed "nothing on stderr without a device"
+run env OCL_ICD_VENDORS="$work/no_drivers" "$info"
+[ "$code" -eq 77 ] || failed "exit code $code without a device"
+[ "$(cat "$work/stdout")" = "clattn $version" ] || failed "more than the version without a device"
+
+run "$info"
+if [ "$code" -eq 77 ]; then
+    [ "$num_failed" -eq 0 ] || exit 1
+    echo "skipped: no OpenCL device"
+    exit 77
+fi
+[ "$code" -eq 0 ] || failed "exit code $code: cl-info"
+for line in "^clattn $version\$" '^device 0: .' '^  family  *[a-z]*: .' '^  llama-3-8b  *32/8/128 ' \
+    '^  phi-3-mini  *32/32/96 ' "^cache: $work/xdg/clattn\$" '^  0 files, 0 bytes'; do
+    grep -q "$line" "$work/stdout" || failed "no line $line: cl-info"
+done
+
+told 77 '"99" in told["error"] and not told["devices"]' --device 99
+told 77 '"no such" in told["error"] and not told["devices"]' --device 'no such device'
+told 0 'len(told["devices"]) == 1 and device["index"] == 0 and
+    {(row["num_q_heads"], row["num_kv_heads"], row["head_dim"]) for row in device["rows"]} >= {(32, 8, 128), (16, 8, 256),
+     (64, 8, 64), (14, 2, 64), (32, 32, 96)} and any(row["sliding_window"] == 4096 for row in device["rows"])' --device 0
+name=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["devices"][0]["name"])' "$work/stdout")
+told 0 '[row["model"] for row in device["rows"]] == ["phi-3-mini", "llama-3-8b"]' --model phi-3-mini,llama-3-8b
+NAME=$name told 0 'device["name"] == os.environ["NAME"] and device["index"] is not None' --device "$name"
+
+told 0 '[each["index"] for each in told["devices"]] == list(range(len(told["devices"])))'
+told 0 'all(row["layout"] == "heads_first" for row in device["rows"])' --layout heads_first --family default
+for family in vector simt plain; do
+    told 0 "'asked for' in device['family_reason'] and device['family'] == '$family'" --family "$family" --device 0
+done
+
+# What cl-bench ran with is what the rows say, and the programs that it built are what the cache holds.
+set -- --device 0 --model qwen2.5-0.5b --layout hnd
+run "$bench" "$@" --runs 1 --context 24 --q-len 24,1 --json "$work/bench.json"
+[ "$code" -eq 0 ] || failed "exit code $code: cl-bench $*"
+BENCH="$work/bench.json" told 0 '(lambda ran, row: len(device["rows"]) == 1 and
+        all(ran[key] == device[key] for key in ("driver", "platform", "family", "num_compute_units")) and
+        ran["device"] == device["name"] and
+        all(ran[key] == row[key] for key in ("model", "num_q_heads", "num_kv_heads", "head_dim", "sliding_window",
+                                             "logits_soft_cap", "sinks", "layout")) and
+        all(ran[key] == row["prefill"][key] for key in ("block_q", "block_kv"))
+        )(json.load(open(os.environ["BENCH"]))["results"][0], device["rows"][0])' "$@"
+told 0 'cache["directory"].endswith("/xdg/clattn") and cache["states"]["valid"] == cache["num_files"] >= 2 and
+    len(cache["groups"]) == 1 and cache["groups"][0]["device_index"] is not None and not cache["verdicts"] and
+    cache["groups"][0]["version"] == told["version"] and cache["groups"][0]["driver"] == device["driver"]'
+
+# Caches elsewhere: absent, empty, no folder, and one with files of every kind.
+told 0 'cache["num_files"] == 0 and cache["groups"] == [] and cache["error"] is None' --cache-dir "$work/absent"
+mkdir "$work/cache"
+told 0 'cache["num_files"] == 0 and cache["num_bytes"] == 0' --cache-dir "$work/cache"
+echo x >"$work/file"
+run "$info" --json --cache-dir "$work/file"
+[ "$code" -eq 1 ] || failed "exit code $code for a cache that is a file"
+grep -q "cannot be read" "$work/stdout" || failed "no sentence for a cache that is a file"
+
+cp "$work"/xdg/clattn/*.clattn "$work/cache"
+for file in "$work"/cache/*.clattn; do
+    mv "$file" "$work/cache/renamed.clattn" # whole, but never found
+    break
+done
+for file in "$work"/cache/[0-9a-f]*.clattn; do
+    printf x >>"$file"
+    break
+done
+"$plant" "$work/cache"
+echo partial >"$work/cache/.clattn-abcdef"
+echo notes >"$work/cache/README"
+num_files=$(($(find "$work/cache" -type f | wc -l) - 1))
+told 0 "cache['num_files'] == $num_files and
+    [cache['states'][state] for state in ('damaged', 'foreign', 'temporary')] == [1, 1, 1] and
+    [g['num_verdicts'] for g in cache['groups'] if g['device'] == 'planted device' and g['driver'] == '9.8.7' and
+     g['device_index'] is None and g['num_programs'] == 2] == [{'verified': 1, 'rejected': 1, 'crashed': 1}] and
+    sorted((v['kind'], v['program'], v['reason']) for v in cache['verdicts']) == [
+     ('crashed', 'merge', 'the build did not return'), ('rejected', 'simt/prefill', 'row 3 is 7, expected 1'),
+     ('verified', 'simt/decode', None)]" --cache-dir "$work/cache"
+told 0 "len(cache['files']) == $num_files and [f['name'] for f in cache['files'] if f['state'] == 'foreign'] ==
+    ['renamed.clattn']" --cache-dir "$work/cache" --files
+run "$info" --cache-dir "$work/cache" --files
+for line in "^  $num_files files, .* 1 damaged, 1 foreign, 1 temporary\$" '^  planted device, driver 9.8.7, clattn ' \
+    '^    2 programs, 1 verified, 1 rejected, 1 crashed, ' '^    crashed   merge: the build did not return (' \
+    '^  foreign .* renamed.clattn$' '^  temporary .* .clattn-abcdef$' \
+    '^  valid .*  verdict on simt/decode .*HEAD_DIM=64$'; do
+    grep -q -- "$line" "$work/stdout" || failed "no line $line: cl-info --files"
+done
+
+[ "$num_failed" -eq 0 ] || exit 1
+exit 0

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads and checks the command line of cl-info. */
+#include "info/options.h"
+
+#include "common/shapes.h"
+
+#include <clattn/clattn.h>
+
+/* clang-format off: one row is one option */
+#define FIELD(name) .offset = offsetof(info_options, name)
+static const tool_option table[] = {
+    {"device", "NAME|INDEX", tool_read_text, FIELD(device),
+     .help = "one device only: part of \"platform / device\", or a number (default: all)"},
+    {"model", "NAME[,NAME...]", tool_read_names, FIELD(models), .names = tool_shape_name_at,
+     .help = "rows of these models only (default: all)"},
+    {"layout", "NAME", tool_read_name, FIELD(layout), .names = tool_layout_name_at,
+     .help = "of the pages: combined (default), nhd, hnd, heads_first"},
+    {"family", "NAME", tool_read_name, FIELD(family), .names = tool_family_name_at,
+     .help = "ask for these kernels: default, vector, simt, plain"},
+    {"cache-dir", "DIR", tool_read_text, FIELD(cache_dir),
+     .help = "look there (default: where contexts keep their programs by default)"},
+    {"files", NULL, tool_read_flag, FIELD(files), .help = "list every file of the cache"},
+    {"json", NULL, tool_read_flag, FIELD(json), .help = "write JSON instead of text"},
+    {"help", NULL, NULL, .help = "this text"},
+    {0},
+};
+/* clang-format on */
+
+static const char usage_text[] =
+    "usage: cl-info [OPTION]...\n"
+    "\n"
+    "Tells what clattn sees and would do: the OpenCL devices and their facts, the family of kernels for each and why,\n"
+    "the tiles that each model's attention runs with and which level of the tuning gave them, and what lies in the\n"
+    "cache of built programs: files, bytes, damage, and verdicts on kernels. Nothing is built and nothing is changed.\n"
+    "\n";
+
+static const char output_text[] =
+    "\n"
+    "A model's heads are those of queries, of K and V, and their width; window 0/128 is one of every other layer. A\n"
+    "tile has block_q packed query rows (tokens times query heads per kv head), block_kv KV tokens, work-items, kv\n"
+    "heads together, float32 lanes and local memory. A sequence with at most \"rows\" packed rows is decoded, one "
+    "with\n"
+    "more is prefilled. Keys are split until about \"groups\" work-groups are busy, into shares of at least \"split\"\n"
+    "tokens.\n"
+    "\n"
+    "JSON: {\"version\", \"error\", \"devices\": [...], \"cache\"}. error is null, or why no device can be used; then "
+    "cache\n"
+    "is null. A device has the fields of clattn_device_facts, its index, and usable with error, family, family_reason\n"
+    "and rows; a row has the model's geometry, status and refusal, decode and prefill with the fields of\n"
+    "clattn_tuning_tile, decode_max_rows, target_groups and min_split_tokens. The cache has its directory, error,\n"
+    "num_files, num_bytes, states, groups (the valid files of one device, driver and version), verdicts and, with\n"
+    "--files, files. What does not exist is null.\n"
+    "\n"
+    "exit status: 0 told, 1 something failed or no device can be used, 2 wrong usage, 77 no OpenCL device\n";
+
+static void choose_all_models(tool_choice *models)
+{
+    models->count = 0;
+    while (models->count < TOOL_MAX_CHOICES && tool_shape_at(models->count)) {
+        models->indices[models->count] = models->count;
+        models->count++;
+    }
+}
+
+tool_options_result info_options_parse(info_options *options, int argc, char **argv)
+{
+    uint64_t given = 0;
+    *options = (info_options){.family = CLATTN_FAMILY_DEFAULT, .layout = CLATTN_KV_COMBINED};
+    const tool_options_result result = tool_options_read(table, argc, argv, options, &given);
+    if (result == TOOL_OPTIONS_HELP) {
+        fputs(usage_text, stdout);
+        tool_options_print(table, stdout);
+        fputs(output_text, stdout);
+    }
+    if (!tool_option_is_given(table, given, "model"))
+        choose_all_models(&options->models);
+    return result;
+}
