@@ -109,7 +109,31 @@ static clattn_status check_slots(clattn_plan *plan, const clattn_plan_params *pa
                               plan->slot_scratch);
 }
 
-static void init_schedule(const clattn_plan_params *params, const clattn_span *spans, plan_draft *draft)
+/* Bytes of the numerators that so many partial rows leave, the larger of the two buffers of partial results. */
+static int64_t partial_acc_bytes(const clattn_plan_shape *shape, int64_t num_rows)
+{
+    return num_rows * shape->num_kv_heads * shape->head_dim_v * (int64_t)sizeof(cl_float);
+}
+
+static bool is_automatic(const clattn_schedule_params *schedule)
+{
+    return schedule->num_splits == 0 && !schedule->batch_invariant;
+}
+
+/* Nobody asked for the splits that the plan chooses itself: they give way where the device cannot hold their results.
+ */
+static void measure_schedule(const clattn_device_facts *facts, plan_draft *draft)
+{
+    clattn_schedule_measure(&draft->schedule, &draft->counts);
+    const int64_t num_bytes = partial_acc_bytes(&draft->shape, draft->counts.num_partial_rows);
+    if (!is_automatic(&draft->schedule) || (uint64_t)num_bytes <= facts->max_allocation_bytes)
+        return;
+    draft->schedule.num_splits = 1;
+    clattn_schedule_measure(&draft->schedule, &draft->counts);
+}
+
+static void init_schedule(const clattn_device_facts *facts, const clattn_plan_params *params, const clattn_span *spans,
+                          plan_draft *draft)
 {
     draft->schedule = (clattn_schedule_params){
         .spans = spans,
@@ -124,7 +148,7 @@ static void init_schedule(const clattn_plan_params *params, const clattn_span *s
         .batch_invariant = params->batch_invariant,
         .row = &draft->row,
     };
-    clattn_schedule_measure(&draft->schedule, &draft->counts);
+    measure_schedule(facts, draft);
 }
 
 /* Where everything lies that these counts stand for; num_slots is 0 without a slot mapping. */
@@ -184,6 +208,7 @@ static clattn_status grow_buffer(clattn_context *ctx, cl_mem old, int64_t old_by
     *buffer = old;
     if (num_bytes <= old_bytes)
         return CLATTN_OK;
+    CLATTN_TRY(clattn_context_check_allocation(ctx, "the workspace for split rows", (uint64_t)num_bytes));
     cl_int result = CL_SUCCESS;
     *buffer = clCreateBuffer(ctx->cl, CL_MEM_READ_WRITE, (size_t)num_bytes, NULL, &result);
     return clattn_context_check_cl(ctx, result, "clCreateBuffer");
@@ -220,7 +245,7 @@ static clattn_status stage(clattn_plan *plan, const clattn_plan_params *params, 
     void *memory = NULL;
     CLATTN_TRY(clattn_upload_begin(ctx, &plan->metadata, (uint64_t)(span_ints + 1) * sizeof(int32_t), &memory));
     clattn_batch_fill_spans(&draft->batch, memory);
-    init_schedule(params, memory, draft);
+    init_schedule(&ctx->facts, params, memory, draft);
     const int64_t num_slots = params->slot_mapping != NULL ? params->total_tokens : 0;
     draft->sections = lay_out_sections(&draft->counts, params->num_seqs, num_slots, draft->num_pages_used);
     CLATTN_TRY(check_sizes(ctx, &draft->counts, &draft->sections, draft->shape.num_kv_heads));
@@ -247,7 +272,7 @@ static clattn_status grow_partial(const clattn_plan *plan, const clattn_plan_sha
 {
     const int64_t num_states = num_rows * shape->num_kv_heads;
     grown->sums_bytes = num_states * (int64_t)sizeof(cl_float2);
-    grown->acc_bytes = num_states * shape->head_dim_v * (int64_t)sizeof(cl_float);
+    grown->acc_bytes = partial_acc_bytes(shape, num_rows);
     CLATTN_TRY(grow_buffer(plan->ctx, plan->partial_sums, plan->partial_sums_bytes, grown->sums_bytes, &grown->sums));
     const clattn_status status =
         grow_buffer(plan->ctx, plan->partial_acc, plan->partial_acc_bytes, grown->acc_bytes, &grown->acc);
@@ -304,6 +329,13 @@ clattn_status clattn_plan_update(clattn_plan *plan, const clattn_plan_params *pa
     return CLATTN_OK;
 }
 
+/* Of these partial rows as many as measure_schedule() lets a plan have. */
+static int64_t no_more_than_fit(const clattn_device_facts *facts, const clattn_plan_shape *shape, int64_t num_rows)
+{
+    const uint64_t fitting_rows = facts->max_allocation_bytes / (uint64_t)partial_acc_bytes(shape, 1);
+    return (uint64_t)num_rows < fitting_rows ? num_rows : (int64_t)fitting_rows;
+}
+
 clattn_status clattn_plan_reserve(clattn_plan *plan, int32_t num_seqs, int32_t total_tokens, int32_t max_context_len)
 {
     if (plan == NULL)
@@ -327,6 +359,8 @@ clattn_status clattn_plan_reserve(clattn_plan *plan, int32_t num_seqs, int32_t t
     };
     clattn_schedule_counts bound;
     clattn_schedule_bound(&schedule, max_context_len, &bound);
+    if (is_automatic(&schedule))
+        bound.num_partial_rows = no_more_than_fit(&ctx->facts, &plan->shape, bound.num_partial_rows);
     const int64_t most_pages = num_seqs * clattn_ceil_div(max_context_len, plan->shape.page_size);
     const clattn_plan_sections sections = lay_out_sections(&bound, num_seqs, total_tokens, most_pages);
     CLATTN_TRY(check_sizes(ctx, &bound, &sections, plan->shape.num_kv_heads));

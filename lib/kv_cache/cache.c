@@ -65,9 +65,7 @@ static clattn_status measure_layer(clattn_context *ctx, const clattn_kv_cache_pa
                    "a layer of %" PRId32 " pages of %" PRId32 " tokens, %" PRId32 " kv heads of %" PRId64
                    " elements is larger than any buffer",
                    params->num_pages, params->page_size, params->num_kv_heads, width);
-    CLATTN_REQUIRE(&ctx->error, size <= ctx->facts.max_allocation_bytes, CLATTN_OUT_OF_DEVICE_MEMORY,
-                   "a layer of %" PRIu64 " bytes is larger than the device's largest buffer, %" PRIu64 " bytes", size,
-                   ctx->facts.max_allocation_bytes);
+    CLATTN_TRY(clattn_context_check_allocation(ctx, "a layer", size));
     *num_bytes = size;
     return CLATTN_OK;
 }

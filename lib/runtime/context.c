@@ -16,6 +16,14 @@ clattn_status clattn_context_check_cl(clattn_context *ctx, cl_int result, const 
     return clattn_cl_check(&ctx->error, result, call);
 }
 
+clattn_status clattn_context_check_allocation(clattn_context *ctx, const char *what, uint64_t num_bytes)
+{
+    CLATTN_REQUIRE(&ctx->error, num_bytes <= ctx->facts.max_allocation_bytes, CLATTN_OUT_OF_DEVICE_MEMORY,
+                   "%s of %llu bytes is larger than the device's largest buffer, %llu bytes", what,
+                   (unsigned long long)num_bytes, (unsigned long long)ctx->facts.max_allocation_bytes);
+    return CLATTN_OK;
+}
+
 clattn_status clattn_call_begin(clattn_context *ctx, const void *params, const clattn_sync *sync)
 {
     if (sync->event != NULL)

@@ -26,6 +26,9 @@ struct clattn_context {
 /* clattn_cl_check() into the context's last error. */
 clattn_status clattn_context_check_cl(clattn_context *ctx, cl_int result, const char *call);
 
+/* Whether the device can hold a buffer of that size; `what` names it in the sentence. */
+clattn_status clattn_context_check_allocation(clattn_context *ctx, const char *what, uint64_t num_bytes);
+
 /* The wait list and event that an operation was called with. */
 typedef struct clattn_sync {
     cl_uint num_wait_events;

@@ -61,13 +61,21 @@ clattn_status clattn_upload_begin(clattn_context *ctx, clattn_upload *upload, ui
     return CLATTN_OK;
 }
 
+/* Bytes of a larger buffer: more than are needed, since a growing batch should reallocate seldom. */
+static uint64_t grown_capacity(const clattn_context *ctx, uint64_t num_bytes)
+{
+    const uint64_t generous = num_bytes + num_bytes / 2;
+    return generous <= ctx->facts.max_allocation_bytes ? generous : num_bytes;
+}
+
 clattn_status clattn_upload_commit(clattn_context *ctx, clattn_upload *upload, uint64_t num_bytes)
 {
     cl_mem buffer = upload->buffer;
     uint64_t capacity = upload->capacity;
     if (num_bytes > capacity) {
         cl_int result = CL_SUCCESS;
-        capacity = num_bytes + num_bytes / 2; /* a growing batch reallocates seldom */
+        capacity = grown_capacity(ctx, num_bytes);
+        CLATTN_TRY(clattn_context_check_allocation(ctx, "the metadata", capacity));
         buffer = clCreateBuffer(ctx->cl, CL_MEM_READ_ONLY, (size_t)capacity, NULL, &result);
         CLATTN_TRY(clattn_context_check_cl(ctx, result, "clCreateBuffer"));
     }
@@ -95,6 +103,7 @@ clattn_status clattn_upload_reserve(clattn_context *ctx, clattn_upload *upload, 
         CLATTN_TRY(reserve_staging(ctx, &upload->staging[i], staging_bytes));
     if (buffer_bytes <= upload->capacity)
         return CLATTN_OK;
+    CLATTN_TRY(clattn_context_check_allocation(ctx, "the metadata", buffer_bytes));
     cl_int result = CL_SUCCESS;
     cl_mem buffer = clCreateBuffer(ctx->cl, CL_MEM_READ_ONLY, (size_t)buffer_bytes, NULL, &result);
     CLATTN_TRY(clattn_context_check_cl(ctx, result, "clCreateBuffer"));

@@ -32,7 +32,9 @@ static void change_buffer(fuzz_bytes *bytes, fuzz_call *call, call_tensor name)
 
 static int64_t near_or_extreme(fuzz_bytes *bytes, int64_t value)
 {
-    return fuzz_one_in(bytes, 2) ? fuzz_extreme(bytes) : value + fuzz_between(bytes, -2, 2);
+    const int64_t step = fuzz_between(bytes, -2, 2);
+    const bool overflows = step > 0 ? value > INT64_MAX - step : value < INT64_MIN - step;
+    return overflows || fuzz_one_in(bytes, 2) ? fuzz_extreme(bytes) : value + step;
 }
 
 #define TENSOR(name) (1u << CALL_##name)
@@ -174,7 +176,7 @@ static void change_page(fuzz_bytes *bytes, fuzz_call *call)
     const int64_t num_pages = call->tensors[CALL_KEY].shape[call->layout == CLATTN_KV_HEADS_FIRST ? 1 : 0];
     if (batch->block_tables != NULL && batch->num_seqs > 0 && batch->pages_per_seq > 0)
         batch->block_tables[fuzz_take(bytes, 2) % (uint64_t)(batch->num_seqs * batch->pages_per_seq)] =
-            (int32_t)num_pages - fuzz_between(bytes, 0, 1);
+            (int32_t)((uint64_t)num_pages - (uint64_t)fuzz_between(bytes, 0, 1));
 }
 
 static void drop_table(int32_t **table)
