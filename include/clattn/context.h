@@ -31,6 +31,7 @@ typedef struct clattn_context_params {
     clattn_family family;         /* 0 = chosen from the device's facts */
     const char *cache_dir;   /* program cache; NULL = $XDG_CACHE_HOME/clattn or ~/.cache/clattn, "" = no disk cache */
     bool profiling;          /* own queue only: events carry timestamps */
+    bool verify_kernels;     /* safe mode: no kernel is used before its results were compared with the host's */
     clattn_log_callback log; /* NULL = silent */
     void *log_user;          /* first argument of log */
 } clattn_context_params;
@@ -46,7 +47,13 @@ typedef struct clattn_context clattn_context;
  * Opens a device.
  *
  * Edge      the environment is read here and nowhere else; a cache directory that cannot be used is
- *           reported once through the log, and the context works without it
+ *           reported once through the log, and the context works without it.
+ *           verify_kernels: the first use of a kernel runs it on a small problem and compares what it wrote with the
+ *           host, before any data of the caller's. An attention kernel that fails is replaced by the plain family's,
+ *           with a WARNING; where there is no replacement calls are refused with KERNEL_REJECTED, nothing enqueued. The
+ *           verdict is kept in the cache directory for this device, driver and version of clattn, as is that a process
+ *           died while it built or tried a kernel, whatever killed it: that kernel is not touched again. Deleting the
+ *           directory forgets all of it
  * Errors    INVALID_ARGUMENT  ctx is NULL; handles incomplete or mixed with `device`; family out of range;
  *                             handles that do not belong together; profiling asked of a caller's queue
  *           UNSUPPORTED       the caller's queue is out-of-order; the device has no compiler or is not little-endian

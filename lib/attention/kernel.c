@@ -58,3 +58,25 @@ clattn_status clattn_kernel_enqueue(clattn_context *ctx, const clattn_kernel_lau
                                sync->num_wait_events, sync->wait_events, sync->event);
     return clattn_context_check_cl(ctx, result, "clEnqueueNDRangeKernel");
 }
+
+clattn_status clattn_kernel_enqueue_phase(clattn_context *ctx, const clattn_kernel_launch *launch,
+                                          const clattn_attention_buffers *buffers, const clattn_plan_buffers *plan,
+                                          const clattn_kernel_args *args, const clattn_sync *sync)
+{
+    const clattn_kernel_argument arguments[] = {
+        CLATTN_KERNEL_ARGUMENT(buffers->q),
+        CLATTN_KERNEL_ARGUMENT(buffers->k),
+        CLATTN_KERNEL_ARGUMENT(buffers->v),
+        CLATTN_KERNEL_ARGUMENT(buffers->out),
+        CLATTN_KERNEL_ARGUMENT(buffers->state),
+        CLATTN_KERNEL_ARGUMENT(buffers->denominator),
+        CLATTN_KERNEL_ARGUMENT(buffers->sinks),
+        CLATTN_KERNEL_ARGUMENT(plan->partial_acc),
+        CLATTN_KERNEL_ARGUMENT(plan->partial_sums),
+        CLATTN_KERNEL_ARGUMENT(plan->metadata),
+        CLATTN_KERNEL_ARGUMENT(*args),
+        {launch->local_bytes, NULL},
+    };
+    const size_t num_arguments = sizeof arguments / sizeof *arguments - (launch->local_bytes == 0);
+    return clattn_kernel_enqueue(ctx, launch, arguments, num_arguments, sync);
+}

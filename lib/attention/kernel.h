@@ -42,7 +42,15 @@ typedef struct clattn_kernel_launch {
     cl_kernel kernel;
     size_t num_groups;
     size_t work_group_size;
+    size_t local_bytes; /* local memory that is passed as the last argument, 0 = there is no such argument */
 } clattn_kernel_launch;
+
+/* What a phase's kernel reads and writes besides the caller's buffers. */
+typedef struct clattn_plan_buffers {
+    cl_mem metadata;
+    cl_mem partial_acc;
+    cl_mem partial_sums;
+} clattn_plan_buffers;
 
 /* An argument; `value` NULL: local memory of `num_bytes`. */
 typedef struct clattn_kernel_argument {
@@ -54,6 +62,11 @@ typedef struct clattn_kernel_argument {
     {                                                                                                                  \
         sizeof(variable), &(variable)                                                                                  \
     }
+
+/* The attention kernel of a phase, of any family. */
+clattn_status clattn_kernel_enqueue_phase(clattn_context *ctx, const clattn_kernel_launch *launch,
+                                          const clattn_attention_buffers *buffers, const clattn_plan_buffers *plan,
+                                          const clattn_kernel_args *args, const clattn_sync *sync);
 
 clattn_status clattn_kernel_enqueue(clattn_context *ctx, const clattn_kernel_launch *launch,
                                     const clattn_kernel_argument *arguments, size_t num_arguments,

@@ -4,6 +4,7 @@
 
 #include "attention/merge.h"
 #include "attention/variant.h"
+#include "tuning/rows.h"
 
 /* The kernels of a plan that have something to do, in their order: at most one per phase and the merge behind them. */
 typedef struct launch_list {
@@ -33,6 +34,40 @@ static clattn_states partial_states(const clattn_problem *problem, const clattn_
     };
 }
 
+/* The plain family's kernel for the items of any family's plan: it takes rows and keys as they come. */
+static clattn_status find_plain_kernel(clattn_context *ctx, const clattn_problem *problem, const clattn_plan *plan,
+                                       clattn_phase phase, clattn_kernel_launch *launch)
+{
+    const clattn_tile_request request = {.family = CLATTN_FAMILY_PLAIN,
+                                         .head_dim = problem->head_dim,
+                                         .head_dim_v = problem->head_dim_v,
+                                         .group_size = problem->num_q_heads / problem->num_kv_heads,
+                                         .num_kv_heads = problem->num_kv_heads};
+    clattn_row row;
+    clattn_row_default(&ctx->facts, &request, &row);
+    const clattn_variant variant = clattn_variant_of_phase(problem, &row, phase);
+    launch->num_groups = (size_t)plan->counts.num_items[phase] * (size_t)problem->num_kv_heads;
+    launch->work_group_size = (size_t)row.tiles[phase].work_group_size;
+    return clattn_program_store_kernel(ctx->programs, &variant, &launch->kernel, &ctx->error);
+}
+
+/* The kernel of the plan's family, or the plain one where that is rejected: which is no error, and leaves no sentence.
+ */
+static clattn_status find_phase_kernel(clattn_context *ctx, const clattn_problem *problem, const clattn_plan *plan,
+                                       clattn_phase phase, clattn_kernel_launch *launch)
+{
+    clattn_error error;
+    const clattn_variant variant = clattn_variant_of_phase(problem, &plan->row, phase);
+    const clattn_status status = clattn_program_store_kernel(ctx->programs, &variant, &launch->kernel, &error);
+    if (status == CLATTN_KERNEL_REJECTED && plan->row.family != CLATTN_FAMILY_PLAIN)
+        return find_plain_kernel(ctx, problem, plan, phase, launch);
+    CLATTN_REQUIRE(&ctx->error, status == CLATTN_OK, status, "%s", error.text);
+    launch->num_groups = (size_t)clattn_plan_num_groups(plan, phase);
+    launch->work_group_size = (size_t)plan->row.tiles[phase].work_group_size;
+    launch->local_bytes = plan->row.local_argument_bytes[phase];
+    return CLATTN_OK;
+}
+
 static clattn_status build(clattn_context *ctx, const clattn_problem *problem, const clattn_plan *plan,
                            launch_list *list)
 {
@@ -41,39 +76,13 @@ static clattn_status build(clattn_context *ctx, const clattn_problem *problem, c
             continue;
         clattn_kernel_launch *next = &list->launches[list->num_phases];
         list->phases[list->num_phases++] = (clattn_phase)phase;
-        const clattn_variant variant = clattn_variant_of_phase(problem, &plan->row, (clattn_phase)phase);
-        CLATTN_TRY(clattn_program_store_kernel(ctx->programs, &variant, &next->kernel, &ctx->error));
-        next->num_groups = (size_t)clattn_plan_num_groups(plan, (clattn_phase)phase);
-        next->work_group_size = (size_t)plan->row.tiles[phase].work_group_size;
+        CLATTN_TRY(find_phase_kernel(ctx, problem, plan, (clattn_phase)phase, next));
     }
     list->merges = plan->counts.num_merge_items > 0;
     if (!list->merges)
         return CLATTN_OK;
     list->partial = partial_states(problem, plan);
     return clattn_merge_build(ctx, problem, plan->row.family, &list->partial, &list->launches[list->num_phases]);
-}
-
-static clattn_status enqueue_phase(clattn_context *ctx, const clattn_plan *plan, clattn_phase phase,
-                                   const clattn_kernel_launch *launch, const clattn_attention_buffers *buffers,
-                                   clattn_kernel_args *args, const clattn_sync *sync)
-{
-    args->items_at = (cl_int)plan->sections.items[phase];
-    const clattn_kernel_argument arguments[] = {
-        CLATTN_KERNEL_ARGUMENT(buffers->q),
-        CLATTN_KERNEL_ARGUMENT(buffers->k),
-        CLATTN_KERNEL_ARGUMENT(buffers->v),
-        CLATTN_KERNEL_ARGUMENT(buffers->out),
-        CLATTN_KERNEL_ARGUMENT(buffers->state),
-        CLATTN_KERNEL_ARGUMENT(buffers->denominator),
-        CLATTN_KERNEL_ARGUMENT(buffers->sinks),
-        CLATTN_KERNEL_ARGUMENT(plan->partial_acc),
-        CLATTN_KERNEL_ARGUMENT(plan->partial_sums),
-        CLATTN_KERNEL_ARGUMENT(plan->metadata.buffer),
-        CLATTN_KERNEL_ARGUMENT(*args),
-        {plan->row.local_argument_bytes[phase], NULL},
-    };
-    const size_t num_arguments = sizeof arguments / sizeof *arguments - (plan->row.local_argument_bytes[phase] == 0);
-    return clattn_kernel_enqueue(ctx, launch, arguments, num_arguments, sync);
 }
 
 clattn_status clattn_attention_launch(clattn_context *ctx, const clattn_problem *problem, const clattn_plan *plan,
@@ -85,6 +94,7 @@ clattn_status clattn_attention_launch(clattn_context *ctx, const clattn_problem 
     if (num_launches == 0)
         return clattn_sync_nothing(ctx, sync);
 
+    const clattn_plan_buffers plan_buffers = {plan->metadata.buffer, plan->partial_acc, plan->partial_sums};
     clattn_kernel_args args = clattn_kernel_args_of(problem);
     args.pages_at = (cl_int)plan->sections.pages;
     for (int i = 0; i < num_launches; ++i) {
@@ -94,10 +104,12 @@ clattn_status clattn_attention_launch(clattn_context *ctx, const clattn_problem 
             .wait_events = i == 0 ? sync->wait_events : NULL,
             .event = i == num_launches - 1 ? sync->event : NULL,
         };
-        if (i < list.num_phases)
-            CLATTN_TRY(enqueue_phase(ctx, plan, list.phases[i], &list.launches[i], buffers, &args, &own));
-        else
+        if (i == list.num_phases) {
             CLATTN_TRY(clattn_merge_enqueue(ctx, problem, &list.partial, &list.launches[i], buffers, &own));
+            continue;
+        }
+        args.items_at = (cl_int)plan->sections.items[list.phases[i]];
+        CLATTN_TRY(clattn_kernel_enqueue_phase(ctx, &list.launches[i], buffers, &plan_buffers, &args, &own));
     }
     return CLATTN_OK;
 }

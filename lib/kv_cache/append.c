@@ -133,45 +133,61 @@ clattn_variant clattn_append_variant(clattn_dtype keys, clattn_dtype values, cla
     return variant;
 }
 
-/* In the kernel's order: buffers, then numbers, which are all 64 bits wide. */
-static cl_int set_arguments(cl_kernel kernel, const clattn_kv_cache *cache, const clattn_kv_append_params *params,
-                            const append_rows *rows, uint64_t heads_per_group)
+clattn_status clattn_append_enqueue(clattn_context *ctx, const clattn_kernel_launch *launch,
+                                    const clattn_append_operands *operands, const clattn_sync *sync)
 {
-    const clattn_kv_cache_params *shape = &cache->params;
-    const clattn_pages_address *key = &cache->key_address;
-    const clattn_pages_address *value = &cache->value_address;
-    const cl_mem key_pages = cache->key_pages[params->layer];
-    const cl_mem value_pages = cache->value_pages[params->layer] ? cache->value_pages[params->layer] : key_pages;
-    const cl_mem buffers[] = {params->keys.buffer, params->values.buffer, rows->slots.buffer, key_pages, value_pages};
-    const cl_ulong numbers[] = {
-        (cl_ulong)shape->num_kv_heads,
-        heads_per_group,
-        (cl_ulong)shape->head_dim,
-        (cl_ulong)shape->head_dim_v,
-        (cl_ulong)shape->page_size,
-        rows->slots.offset,
-        rows->keys.offset,
-        (cl_ulong)rows->keys.strides[0],
-        (cl_ulong)rows->keys.strides[1],
-        rows->values.offset,
-        (cl_ulong)rows->values.strides[0],
-        (cl_ulong)rows->values.strides[1],
-        key->offset,
-        key->page_stride,
-        key->slot_stride,
-        key->head_stride,
-        value->offset,
-        value->page_stride,
-        value->slot_stride,
-        value->head_stride,
+    const clattn_kernel_argument arguments[] = {
+        CLATTN_KERNEL_ARGUMENT(operands->keys),
+        CLATTN_KERNEL_ARGUMENT(operands->values),
+        CLATTN_KERNEL_ARGUMENT(operands->slots),
+        CLATTN_KERNEL_ARGUMENT(operands->key_pages),
+        CLATTN_KERNEL_ARGUMENT(operands->value_pages),
+        CLATTN_KERNEL_ARGUMENT(operands->num_kv_heads),
+        CLATTN_KERNEL_ARGUMENT(operands->heads_per_group),
+        CLATTN_KERNEL_ARGUMENT(operands->head_dim),
+        CLATTN_KERNEL_ARGUMENT(operands->head_dim_v),
+        CLATTN_KERNEL_ARGUMENT(operands->page_size),
+        CLATTN_KERNEL_ARGUMENT(operands->slots_offset),
+        CLATTN_KERNEL_ARGUMENT(operands->new_keys.offset),
+        CLATTN_KERNEL_ARGUMENT(operands->new_keys.token_stride),
+        CLATTN_KERNEL_ARGUMENT(operands->new_keys.head_stride),
+        CLATTN_KERNEL_ARGUMENT(operands->new_values.offset),
+        CLATTN_KERNEL_ARGUMENT(operands->new_values.token_stride),
+        CLATTN_KERNEL_ARGUMENT(operands->new_values.head_stride),
+        CLATTN_KERNEL_ARGUMENT(operands->key.offset),
+        CLATTN_KERNEL_ARGUMENT(operands->key.page_stride),
+        CLATTN_KERNEL_ARGUMENT(operands->key.slot_stride),
+        CLATTN_KERNEL_ARGUMENT(operands->key.head_stride),
+        CLATTN_KERNEL_ARGUMENT(operands->value.offset),
+        CLATTN_KERNEL_ARGUMENT(operands->value.page_stride),
+        CLATTN_KERNEL_ARGUMENT(operands->value.slot_stride),
+        CLATTN_KERNEL_ARGUMENT(operands->value.head_stride),
     };
-    cl_uint index = 0;
-    cl_int result = CL_SUCCESS;
-    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0] && result == CL_SUCCESS; i++)
-        result = clSetKernelArg(kernel, index++, sizeof buffers[i], &buffers[i]);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && result == CL_SUCCESS; i++)
-        result = clSetKernelArg(kernel, index++, sizeof numbers[i], &numbers[i]);
-    return result;
+    return clattn_kernel_enqueue(ctx, launch, arguments, sizeof arguments / sizeof *arguments, sync);
+}
+
+static clattn_append_operands operands_of(const clattn_kv_cache *cache, const clattn_kv_append_params *params,
+                                          const append_rows *rows, uint64_t heads_per_group)
+{
+    const cl_mem key_pages = cache->key_pages[params->layer];
+    const cl_mem value_pages = cache->value_pages[params->layer];
+    return (clattn_append_operands){
+        .keys = params->keys.buffer,
+        .values = params->values.buffer,
+        .slots = rows->slots.buffer,
+        .key_pages = key_pages,
+        .value_pages = value_pages ? value_pages : key_pages,
+        .num_kv_heads = (cl_ulong)cache->params.num_kv_heads,
+        .heads_per_group = heads_per_group,
+        .head_dim = (cl_ulong)cache->params.head_dim,
+        .head_dim_v = (cl_ulong)cache->params.head_dim_v,
+        .page_size = (cl_ulong)cache->params.page_size,
+        .slots_offset = rows->slots.offset,
+        .new_keys = clattn_rows_of(&rows->keys),
+        .new_values = clattn_rows_of(&rows->values),
+        .key = cache->key_address,
+        .value = cache->value_address,
+    };
 }
 
 /* A CPU copies all heads of a token in one work-item; elsewhere a work-group takes one head. */
@@ -181,20 +197,16 @@ static clattn_status launch(clattn_kv_cache *cache, const clattn_kv_append_param
     clattn_context *ctx = cache->ctx;
     const uint64_t num_kv_heads = (uint64_t)cache->params.num_kv_heads;
     const uint64_t heads_per_group = ctx->family == CLATTN_FAMILY_VECTOR ? num_kv_heads : 1;
-    const size_t local_size = work_group_size;
     uint64_t num_items = 0;
     CLATTN_REQUIRE(&ctx->error,
                    clattn_size_multiply((uint64_t)rows->total_tokens, num_kv_heads / heads_per_group, &num_items) &&
-                       clattn_size_multiply(num_items, local_size, &num_items) && num_items <= SIZE_MAX,
+                       clattn_size_multiply(num_items, work_group_size, &num_items) && num_items <= SIZE_MAX,
                    CLATTN_SIZE_OVERFLOW, "keys: %" PRId32 " tokens of %" PRIu64 " kv heads are too many work-items",
                    rows->total_tokens, num_kv_heads);
-    CLATTN_TRY(
-        clattn_context_check_cl(ctx, set_arguments(kernel, cache, params, rows, heads_per_group), "clSetKernelArg"));
-    const size_t global_size = (size_t)num_items;
-    return clattn_context_check_cl(ctx,
-                                   clEnqueueNDRangeKernel(ctx->queue, kernel, 1, NULL, &global_size, &local_size,
-                                                          sync->num_wait_events, sync->wait_events, sync->event),
-                                   "clEnqueueNDRangeKernel");
+    const clattn_kernel_launch launched = {
+        .kernel = kernel, .num_groups = (size_t)(num_items / work_group_size), .work_group_size = work_group_size};
+    const clattn_append_operands operands = operands_of(cache, params, rows, heads_per_group);
+    return clattn_append_enqueue(ctx, &launched, &operands, sync);
 }
 
 clattn_status clattn_kv_cache_append(clattn_kv_cache *cache, const clattn_kv_append_params *params,

@@ -7,6 +7,7 @@
 #include "runtime/cache_visit.h"
 #include "runtime/device.h"
 #include "tuning/space.h"
+#include "verify/verify.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -139,15 +140,16 @@ static clattn_status open_device(clattn_context *ctx, const clattn_context_param
     return clattn_context_check_cl(ctx, result, "clCreateCommandQueue");
 }
 
-static clattn_status open_programs(clattn_context *ctx, const char *cache_dir)
+static clattn_status open_programs(clattn_context *ctx, const clattn_context_params *params)
 {
-    char *directory = clattn_program_cache_directory(cache_dir);
+    char *directory = clattn_program_cache_directory(params->cache_dir);
     const clattn_program_store_params store = {
         .cl = ctx->cl,
         .device = ctx->device,
         .facts = &ctx->facts,
         .cache_dir = directory,
         .log = &ctx->log,
+        .trial = {params->verify_kernels ? clattn_verify_trial : NULL, ctx},
     };
     const clattn_status status = clattn_program_store_create(&store, &ctx->programs, &ctx->error);
     if (status == CLATTN_OK)
@@ -166,7 +168,7 @@ static clattn_status open_context(clattn_context *ctx, const clattn_context_para
     CLATTN_TRY(clattn_device_read_facts(ctx->device, &ctx->facts, &ctx->error));
     CLATTN_TRY(check_device(ctx));
     ctx->family = params->family != CLATTN_FAMILY_DEFAULT ? params->family : clattn_family_of(&ctx->facts);
-    return open_programs(ctx, params->cache_dir);
+    return open_programs(ctx, params);
 }
 
 clattn_status clattn_context_create(const clattn_context_params *params, clattn_context **ctx)

@@ -7,8 +7,11 @@
 #include "runtime/cl_error.h"
 #include "runtime/program_key.h"
 #include "runtime/sources.h"
+#include "runtime/trial_note.h"
+#include "runtime/verdict_file.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,7 +25,8 @@ typedef struct program_entry {
     clattn_variant variant;
     uint64_t hash;
     cl_program program;
-    cl_kernel kernel;
+    cl_kernel kernel;       /* NULL = rejected */
+    clattn_verdict verdict; /* of a store with trials */
 } program_entry;
 
 struct clattn_program_store {
@@ -30,18 +34,28 @@ struct clattn_program_store {
     cl_device_id device;
     const clattn_device_facts *facts;
     const clattn_log *log;
+    clattn_program_trial trial;
     char *cache_dir; /* NULL = no disk cache */
     bool can_save;   /* false once the directory refused a file */
     program_entry *entries;
     size_t num_entries;
     size_t capacity;
-    clattn_cache_stats stats; /* num_programs is num_entries */
+    clattn_cache_stats stats;
 };
 
 void clattn_variant_define(clattn_variant *variant, const char *name, int32_t value)
 {
     assert(variant->num_defines < CLATTN_MAX_DEFINES);
     variant->defines[variant->num_defines++] = (clattn_define){.name = name, .value = value};
+}
+
+int32_t clattn_variant_value(const clattn_variant *variant, const char *name)
+{
+    for (int32_t i = 0; i < variant->num_defines; i++) {
+        if (strcmp(variant->defines[i].name, name) == 0)
+            return variant->defines[i].value;
+    }
+    return 0;
 }
 
 /* Of the values alone, because this is in the path of every call; the names are compared on a match. */
@@ -235,6 +249,14 @@ done:
     return binary;
 }
 
+/* After a file that could not be written. */
+static void stop_saving(clattn_program_store *store)
+{
+    store->can_save = false;
+    clattn_log_write(store->log, CLATTN_LOG_WARNING, "program cache %s cannot be written, going on without it",
+                     store->cache_dir);
+}
+
 /*
  * Writes the binary of a freshly built entry to the disk cache. This is the moment for it: Mali compiles in
  * clCreateKernel, and no kernel of the program is running yet. PoCL 3.1 would add work-group code at the first run, but
@@ -244,11 +266,8 @@ static void save_entry(clattn_program_store *store, const program_entry *entry, 
 {
     size_t num_bytes = 0;
     void *binary = read_binary(store, entry->program, &num_bytes);
-    if (binary != NULL && !clattn_program_cache_save(store->cache_dir, key, binary, num_bytes)) {
-        store->can_save = false;
-        clattn_log_write(store->log, CLATTN_LOG_WARNING, "program cache %s cannot be written, going on without it",
-                         store->cache_dir);
-    }
+    if (binary != NULL && !clattn_program_cache_save(store->cache_dir, key, binary, num_bytes))
+        stop_saving(store);
     free(binary);
 }
 
@@ -310,13 +329,99 @@ static clattn_status load_or_build(clattn_program_store *store, program_entry *e
     return status;
 }
 
+/* Builds an entry and tries it; one that does not even build has failed its trial. */
+static clattn_status try_entry(clattn_program_store *store, program_entry *entry, const char *options,
+                               clattn_error *error)
+{
+    const clattn_status status = load_or_build(store, entry, options, error);
+    if (status != CLATTN_BUILD_FAILED) {
+        CLATTN_TRY(status);
+        return store->trial.run(store->trial.user, &entry->variant, entry->kernel, &entry->verdict, error);
+    }
+    entry->verdict = (clattn_verdict){.kind = CLATTN_VERDICT_REJECTED};
+    snprintf(entry->verdict.reason, sizeof entry->verdict.reason, "%.*s", CLATTN_REASON_BYTES - 1, error->text);
+    return CLATTN_OK;
+}
+
+/*
+ * The same under a note, and keeps the verdict, though not on what did not build: that may have been for want of
+ * memory. Where somebody died with the note, the variant is not touched again; who lives and holds it is no reason not
+ * to try as well.
+ */
+static clattn_status try_with_note(clattn_program_store *store, program_entry *entry, const char *options,
+                                   const char *verdict_key, clattn_error *error)
+{
+    clattn_trial_note note;
+    clattn_status status = CLATTN_OK;
+    const clattn_note_result taken = clattn_trial_note_take(store->cache_dir, verdict_key, &note);
+    if (taken == CLATTN_NOTE_ABANDONED)
+        entry->verdict = (clattn_verdict){.kind = CLATTN_VERDICT_CRASHED,
+                                          .reason = "a process that built or tried it did not survive that"};
+    else
+        status = try_entry(store, entry, options, error);
+    const bool is_final = status == CLATTN_OK && (entry->kernel != NULL || taken == CLATTN_NOTE_ABANDONED);
+    if (is_final && store->can_save && !clattn_verdict_save(store->cache_dir, verdict_key, &entry->verdict))
+        stop_saving(store);
+    if (taken != CLATTN_NOTE_NONE)
+        clattn_trial_note_release(&note);
+    return status;
+}
+
+/* Finds the verdict on an entry on disk, or by a trial. What is verified has its kernel afterwards. */
+static clattn_status judge_entry(clattn_program_store *store, program_entry *entry, const char *options,
+                                 clattn_error *error)
+{
+    if (store->cache_dir == NULL)
+        return try_entry(store, entry, options, error);
+    char *key = clattn_program_key_text(store->facts, &entry->variant, options);
+    char *verdict_key = key != NULL ? clattn_verdict_key(key) : NULL;
+    free(key);
+    CLATTN_REQUIRE(error, verdict_key != NULL, CLATTN_OUT_OF_MEMORY, "no memory for the verdict on program %s",
+                   clattn_program_sources[entry->variant.program].name);
+    clattn_status status = CLATTN_OK;
+    if (!clattn_verdict_load(store->cache_dir, verdict_key, &entry->verdict))
+        status = try_with_note(store, entry, options, verdict_key, error);
+    else if (entry->verdict.kind == CLATTN_VERDICT_VERIFIED)
+        status = load_or_build(store, entry, options, error);
+    free(verdict_key);
+    return status;
+}
+
+/* The sentence of a call that needs a rejected variant. */
+static clattn_status refuse(const program_entry *entry, clattn_error *error)
+{
+    return clattn_error_set(error, CLATTN_KERNEL_REJECTED, "program %s is %s on this device: %s",
+                            clattn_program_sources[entry->variant.program].name,
+                            clattn_verdict_kind_name(entry->verdict.kind), entry->verdict.reason);
+}
+
+/* Makes an entry that has to prove itself. One that fails stays in the store without a kernel. */
+static clattn_status make_proven_entry(clattn_program_store *store, program_entry *entry, const char *options,
+                                       clattn_error *error)
+{
+    CLATTN_TRY(judge_entry(store, entry, options, error));
+    const clattn_program_source *source = &clattn_program_sources[entry->variant.program];
+    if (entry->verdict.kind == CLATTN_VERDICT_VERIFIED) {
+        clattn_log_write(store->log, CLATTN_LOG_DEBUG, "program %s is verified, worst error %.3f of the allowed (%s)",
+                         source->name, entry->verdict.worst_error, options);
+        return CLATTN_OK;
+    }
+    entry_finish(entry);
+    clattn_log_write(store->log, CLATTN_LOG_WARNING, "program %s is %s on this device: %s; %s%s (%s)", source->name,
+                     clattn_verdict_kind_name(entry->verdict.kind), entry->verdict.reason,
+                     source->replacement != NULL ? source->replacement : "calls that need it are refused",
+                     source->replacement != NULL ? " takes its place" : "", options);
+    return refuse(entry, error);
+}
+
 /* Fills an entry that has its variant; on failure the caller finishes it. */
 static clattn_status make_entry(clattn_program_store *store, program_entry *entry, clattn_error *error)
 {
     char *options = clattn_variant_options(&entry->variant);
     CLATTN_REQUIRE(error, options != NULL, CLATTN_OUT_OF_MEMORY, "no memory for the build options of program %s",
                    clattn_program_sources[entry->variant.program].name);
-    const clattn_status status = load_or_build(store, entry, options, error);
+    const clattn_status status = store->trial.run != NULL ? make_proven_entry(store, entry, options, error)
+                                                          : load_or_build(store, entry, options, error);
     free(options);
     return status;
 }
@@ -336,6 +441,7 @@ clattn_status clattn_program_store_create(const clattn_program_store_params *par
     created->device = params->device;
     created->facts = params->facts;
     created->log = params->log;
+    created->trial = params->trial;
     created->cache_dir = cache_dir;
     created->can_save = cache_dir != NULL;
     *store = created;
@@ -364,19 +470,20 @@ clattn_status clattn_program_store_kernel(clattn_program_store *store, const cla
     const program_entry *found = find_entry(store, variant, hash);
     if (found != NULL) {
         *kernel = found->kernel;
-        return CLATTN_OK;
+        return found->kernel != NULL ? CLATTN_OK : refuse(found, error);
     }
     CLATTN_REQUIRE(error, reserve_entry(store), CLATTN_OUT_OF_MEMORY, "no memory for program %s",
                    clattn_program_sources[variant->program].name);
     program_entry entry = {.variant = *variant, .hash = hash};
     const clattn_status status = make_entry(store, &entry, error);
-    if (status != CLATTN_OK) {
+    if (status != CLATTN_OK && status != CLATTN_KERNEL_REJECTED) {
         entry_finish(&entry);
         return status;
     }
     store->entries[store->num_entries++] = entry;
+    store->stats.num_programs += entry.kernel != NULL;
     *kernel = entry.kernel;
-    return CLATTN_OK;
+    return status;
 }
 
 const char *clattn_program_store_cache_dir(const clattn_program_store *store)
@@ -387,5 +494,4 @@ const char *clattn_program_store_cache_dir(const clattn_program_store *store)
 void clattn_program_store_stats(const clattn_program_store *store, clattn_cache_stats *stats)
 {
     *stats = store->stats;
-    stats->num_programs = store->num_entries;
 }

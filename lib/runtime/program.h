@@ -11,6 +11,7 @@
 #include "runtime/program_cache.h"
 
 #include <CL/cl.h>
+#include <clattn/verdict.h>
 
 /* Every program and its one kernel; the table with their source parts is in sources.c. */
 typedef enum clattn_program_id {
@@ -40,8 +41,21 @@ typedef struct clattn_variant {
 /* Appends a define; asserts that there is room. */
 void clattn_variant_define(clattn_variant *variant, const char *name, int32_t value);
 
+/* The value of a define; 0 if the variant has none of that name. */
+int32_t clattn_variant_value(const clattn_variant *variant, const char *name);
+
 /* The options that a variant is built with; malloc'ed, NULL without memory. */
 char *clattn_variant_options(const clattn_variant *variant);
+
+/*
+ * Tries a freshly built kernel and gives the verdict on it. Fails where the trial itself could not be made, which says
+ * nothing about the kernel. `run` NULL: every kernel is taken at its word.
+ */
+typedef struct clattn_program_trial {
+    clattn_status (*run)(void *user, const clattn_variant *variant, cl_kernel kernel, clattn_verdict *verdict,
+                         clattn_error *error);
+    void *user; /* outlives the store */
+} clattn_program_trial;
 
 /* Programs of one device: an array searched by hash, and the disk cache behind it. Owned by the context. */
 typedef struct clattn_program_store clattn_program_store;
@@ -52,6 +66,7 @@ typedef struct clattn_program_store_params {
     const clattn_device_facts *facts; /* outlives the store */
     const char *cache_dir;            /* resolved directory, NULL = no disk cache */
     const clattn_log *log;            /* outlives the store */
+    clattn_program_trial trial;
 } clattn_program_store_params;
 
 clattn_status clattn_program_store_create(const clattn_program_store_params *params, clattn_program_store **store,
@@ -60,7 +75,10 @@ clattn_status clattn_program_store_create(const clattn_program_store_params *par
 /* Releases every kernel and program; waits for nothing. */
 void clattn_program_store_destroy(clattn_program_store **store);
 
-/* The kernel of a variant, built if need be; it belongs to the store. The build log goes into `error` and the log. */
+/*
+ * The kernel of a variant, built and tried if need be; it belongs to the store. The build log goes into `error` and the
+ * log. KERNEL_REJECTED: the variant failed its trial, now or earlier.
+ */
 clattn_status clattn_program_store_kernel(clattn_program_store *store, const clattn_variant *variant, cl_kernel *kernel,
                                           clattn_error *error);
 

@@ -9,6 +9,7 @@ typedef struct clattn_program_source {
     const char *name;   /* such as "vector/prefill", for logs */
     const char *kernel; /* the kernel's name */
     int num_parts;
+    const char *replacement; /* the program that answers where this one is rejected; NULL = none does */
     const char *parts[CLATTN_MAX_SOURCE_PARTS]; /* in order; each starts with #line 1 "cl/..." */
 } clattn_program_source;
 

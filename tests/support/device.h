@@ -6,6 +6,7 @@
  *
  * CLATTN_TEST_FAMILY   family name; empty or unset = the one that the device gets by itself
  * CLATTN_TEST_DEVICE   as clattn_context_params.device; unset = best device
+ * CLATTN_TEST_VERIFY   if set, to whatever: the kernels have to prove themselves (verify_kernels), and all do
  */
 #ifndef SUPPORT_DEVICE_H
 #define SUPPORT_DEVICE_H
