@@ -4,11 +4,12 @@
 # cl-bench refuses what it cannot measure and writes results that agree with themselves; cl-demo is within its bound.
 # No figure of speed is judged.
 #
-# usage: test_bench.sh CL_BENCH CL_DEMO
+# usage: test_bench.sh CL_BENCH CL_DEMO TRACE
 set -eu
 
 bench=$1
 demo=$2
+trace=$3
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -225,6 +226,17 @@ for option in '--context 9' '--model llama-3-8b' '--workload mixed' '--num-q-hea
     # shellcheck disable=SC2086 # an option and its value
     refused 2 "${option% *} and --overhead exclude each other" "$bench" --overhead $option
 done
+# Options that have no meaning together.
+refused 2 '--limit goes with --trace only' "$bench" --limit 3
+refused 2 '--token-budget goes with --trace only' "$bench" --token-budget 64 --workload mixed
+for option in '--op page_attention' '--workload mixed' '--seqs 1' '--q-len 1' '--context 9' '--overhead'; do
+    # shellcheck disable=SC2086 # an option and its value
+    refused 2 "${option% *} and --\(trace\|overhead\) exclude each other\|--trace and --overhead exclude" \
+        "$bench" --trace "$trace" $option
+done
+refused 2 '--token-budget 63 should be at least --max-seqs, 64' "$bench" --trace "$trace" --token-budget 63
+refused 2 'cannot open' "$bench" --trace "$work/missing.csv"
+refused 2 'test_bench.sh:1: should be TIMESTAMP' "$bench" --trace "$0"
 refused 2 'overhead' "$bench" --overhead=9
 refused 2 'speed' "$bench" --speed
 refused 2 'json' "$bench" --json
@@ -320,6 +332,38 @@ assert ragged["workload"] == "ragged" and ragged["num_seqs"] == 64 and set(ragge
 assert min(ragged["context_lens"]) == 16 and max(ragged["context_lens"]) == 8192
 assert mixed["workload"] == "mixed" and sorted(mixed["q_lens"]) == [1] * 32 + [1024]
 ' "$work/named.json" || failed "the named workloads"
+
+# A trace: every token is computed once, whatever the batches, and both kinds of layers see the same steps.
+for storage in 'combined --max-seqs 2 --token-budget 16' 'heads_first --window 9'; do
+    # shellcheck disable=SC2086 # a layout and options
+    measure "$work/trace.json" --trace "$trace" --model gpt-oss-20b --kv-dtype bfloat16 --page-size 8 --kv-tokens 512 \
+        --runs 2 --layout $storage
+    python3 -c '
+import json, math, sys
+results = json.load(open(sys.argv[1]))["results"]
+window = len(results) == 1
+assert [r["layer"] for r in results] == (["all"] if window else ["full", "sliding"])
+for r in results:
+    assert r["workload"] == "trace" and r["num_requests"] == 7 and r["runs"] == 2
+    assert r["prompt_tokens"] == 37 + 5 + 64 + 1 + 20 + 11 + 90
+    assert r["decode_tokens"] == 0 + 3 + 8 + 1 + 6 + 2 + 11
+    assert r["num_steps"] == results[0]["num_steps"]
+    assert 1 <= r["most_seqs"] <= r["max_seqs"] and 13 <= r["most_pages"] <= r["num_pages"] == 64
+    seconds = r["median_ms"] / 1e3
+    assert math.isclose(r["tokens_per_s"], (r["prompt_tokens"] + r["decode_tokens"]) / seconds, rel_tol=1e-9)
+    assert math.isclose(r["decodes_per_s"], r["decode_tokens"] / seconds, rel_tol=1e-9)
+    assert math.isclose(r["gflops"], r["flops"] / seconds / 1e9, rel_tol=1e-9)
+    assert r["roofline_fraction"] > 0 and r["host_ms"] > 0
+    # Pairs of every prompt and answer, however they were cut.
+    lengths = [(37, 1), (5, 4), (64, 9), (1, 2), (20, 7), (11, 3), (90, 12)]
+    pairs = sum(min(p + 1, r["sliding_window"] or math.inf) for q, g in lengths for p in range(q + g - 1))
+    assert r["flops"] == pairs * 64 * 2 * 128, (r["flops"], pairs)
+' "$work/trace.json" || failed "the figures of a trace: $storage"
+    grep -q 'tokens/s' "$work/stdout" || failed "no table: cl-bench --trace"
+done
+run "$bench" --trace "$trace" --kv-tokens 96 --runs 1
+[ "$code" -eq 1 ] || failed "exit code $code for a request that never fits"
+grep -q 'request 7 of .* takes 101 KV tokens, more than the cache holds' "$work/stderr" || failed "no sentence for it"
 
 # An operation against itself: as many results as names.
 measure "$work/twice.json" --op page_attention,page_attention --num-q-heads 1 --num-kv-heads 1 --head-dim 8 \

@@ -2,6 +2,7 @@
 /* The operands of the operations, and their plans. */
 #include "bench/call.h"
 
+#include "bench/buffers.h"
 #include "bench/clock.h"
 #include "bench/statistics.h"
 #include "common/message.h"
@@ -95,17 +96,11 @@ bool bench_call_init(bench_call *call, const bench_operands *operands, const ben
     return false;
 }
 
-static void release(cl_mem buffer)
-{
-    if (buffer)
-        clReleaseMemObject(buffer);
-}
-
 void bench_call_finish(bench_call *call)
 {
-    release(call->out);
-    release(call->max);
-    release(call->denominator);
+    bench_release_buffer(call->out);
+    bench_release_buffer(call->max);
+    bench_release_buffer(call->denominator);
     clattn_plan_destroy(&call->plan);
     bench_sequences_finish(&call->sequences);
     *call = (bench_call){0};

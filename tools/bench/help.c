@@ -4,6 +4,7 @@
 
 static const char usage_text[] =
     "usage: cl-bench [OPTION]...\n"
+    "       cl-bench --trace FILE [OPTION]...\n"
     "       cl-bench --overhead [OPTION]...\n"
     "       cl-bench --list\n"
     "\n"
@@ -24,11 +25,16 @@ static const char method_text[] =
     "A batch that mixes prefill and decode is also measured in parts, its prefills and its decodes alone, in the\n"
     "same rounds; parts: its time divided by the sum of the two. idle: the share of the compute units' time in which\n"
     "no thread of this process ran, on a CPU; a busy machine raises it.\n"
+    "A trace is replayed in steps of its own time, the same on every machine: each step computes one token for every\n"
+    "request that generates and fills the token budget with prompts, in order of arrival and in pieces. A request\n"
+    "enters when its pages are free, and gives them back at its end. Tokens per second are those of one layer's\n"
+    "attention; extending sequences and updating plans is given apart.\n"
     "\n"
     "examples\n"
     "  cl-bench --model llama-3-8b --workload prefill-1024,decode-8x4096 --kv-dtype float32,float16\n"
     "  cl-bench --model gemma-2-9b,gpt-oss-20b --workload all --json results.json\n"
     "  cl-bench --op ragged_page_attention,page_attention --seqs 8 --context 4096 --layout nhd\n"
+    "  cl-bench --trace AzureLLMInferenceTrace_code.csv --limit 200 --model llama-3-8b --kv-dtype bfloat16\n"
     "  cl-bench --overhead --op page_attention\n"
     "\n"
     "exit status: 0 measured, 1 something failed, 2 wrong usage, 77 no OpenCL device\n";

@@ -2,6 +2,7 @@
 /* Makes the random batch that cl-bench measures; what an operation makes of it is call.c's. */
 #include "bench/operands.h"
 
+#include "bench/buffers.h"
 #include "bench/model.h"
 #include "common/message.h"
 
@@ -9,47 +10,13 @@
 #include <stdlib.h>
 
 #define SEED 20240607
-#define FILL_ELEMENTS ((size_t)1 << 20)
 #define LAYERS_BYTES ((uint64_t)64 << 20) /* the layers together are no smaller, so that no cache keeps them all */
-
-bool bench_make_buffer(const clattn_context *ctx, const char *what, clattn_dtype dtype, double count, cl_mem *buffer)
-{
-    const uint64_t limit = clattn_context_device(ctx)->max_allocation_bytes;
-    const double bytes = count * (double)clattn_dtype_size(dtype);
-    if (bytes > (double)limit)
-        return tool_error("%s takes %.0f MiB, but the device's largest buffer is %.0f MiB", what, bytes / 1048576.0,
-                          (double)limit / 1048576.0);
-    cl_int result = CL_SUCCESS;
-    *buffer = clCreateBuffer(clattn_context_cl_context(ctx), CL_MEM_READ_WRITE, (size_t)bytes, NULL, &result);
-    return tool_check_cl(result, "clCreateBuffer");
-}
-
-/* Fills a buffer with random values, block by block. */
-static bool fill_buffer(const bench_operands *operands, bench_random *random, cl_mem buffer, clattn_dtype dtype,
-                        uint64_t count)
-{
-    const size_t element_bytes = clattn_dtype_size(dtype);
-    void *block = malloc(FILL_ELEMENTS * element_bytes);
-    if (!block)
-        return tool_error("out of memory");
-    bool good = true;
-    for (uint64_t done = 0; good && done < count; done += FILL_ELEMENTS) {
-        const size_t now = count - done < FILL_ELEMENTS ? (size_t)(count - done) : FILL_ELEMENTS;
-        bench_random_fill(random, dtype, block, now);
-        good =
-            tool_check_cl(clEnqueueWriteBuffer(clattn_context_cl_queue(operands->ctx), buffer, CL_TRUE,
-                                               (size_t)done * element_bytes, now * element_bytes, block, 0, NULL, NULL),
-                          "clEnqueueWriteBuffer");
-    }
-    free(block);
-    return good;
-}
 
 static bool make_random_buffer(bench_operands *operands, bench_random *random, const char *what, clattn_dtype dtype,
                                double count, cl_mem *buffer)
 {
     return bench_make_buffer(operands->ctx, what, dtype, count, buffer) &&
-           fill_buffer(operands, random, *buffer, dtype, (uint64_t)count);
+           bench_fill_buffer(operands->ctx, random, *buffer, 0, dtype, (uint64_t)count);
 }
 
 /* K and V of every layer, as large as the operation that reads most needs them. */
@@ -103,20 +70,14 @@ bool bench_operands_init(bench_operands *operands, clattn_context *ctx, const be
     return false;
 }
 
-static void release(cl_mem buffer)
-{
-    if (buffer)
-        clReleaseMemObject(buffer);
-}
-
 void bench_operands_finish(bench_operands *operands)
 {
     for (int32_t layer = 0; layer < BENCH_MAX_LAYERS; layer++) {
-        release(operands->keys[layer]);
-        release(operands->values[layer]);
+        bench_release_buffer(operands->keys[layer]);
+        bench_release_buffer(operands->values[layer]);
     }
-    release(operands->queries);
-    release(operands->sinks);
+    bench_release_buffer(operands->queries);
+    bench_release_buffer(operands->sinks);
     bench_sequences_finish(&operands->sequences);
     *operands = (bench_operands){0};
 }

@@ -28,7 +28,4 @@ bool bench_operands_init(bench_operands *operands, clattn_context *ctx, const be
 /* Accepts a half-made or zeroed object. */
 void bench_operands_finish(bench_operands *operands);
 
-/* A device buffer of `count` elements; refuses what the device cannot hold in one buffer. */
-bool bench_make_buffer(const clattn_context *ctx, const char *what, clattn_dtype dtype, double count, cl_mem *buffer);
-
 #endif

@@ -16,12 +16,22 @@
 #define MIN_HEAD_DIM 8
 #define MAX_HEAD_DIM 512
 #define MAX_HEADS 65536
+#define MAX_REQUESTS 10000000
 #define DEFAULT_RUNS 11
+#define DEFAULT_REPLAYS 3
 #define DEFAULT_OVERHEAD_CALLS 3000
 #define OVERHEAD_HEAD_DIM 64
 
 /* What is measured; options that only some of it has are refused with the rest. */
-enum bench_mode { MODE_TIME = 1, MODE_OVERHEAD = 2, MODE_LIST = 4, MODE_MEASURE = MODE_TIME | MODE_OVERHEAD };
+enum bench_mode {
+    MODE_TIME = 1,
+    MODE_OVERHEAD = 2,
+    MODE_TRACE = 4,
+    MODE_LIST = 8,
+    MODE_PROBLEM = MODE_TIME | MODE_TRACE,
+    MODE_CALL = MODE_TIME | MODE_OVERHEAD,
+    MODE_MEASURE = MODE_TIME | MODE_OVERHEAD | MODE_TRACE,
+};
 
 /* Options as they were written; numbers are 0 and names have no count where they were not. */
 typedef struct raw_options {
@@ -33,6 +43,8 @@ typedef struct raw_options {
     double soft_cap;
     int32_t page_size, num_seqs, num_splits, runs;
     const char *q_lens, *context_lens;
+    const char *trace_path;
+    int32_t limit, step_ms, token_budget, max_seqs, kv_tokens;
     const char *device, *json_path;
     uint64_t given;
 } raw_options;
@@ -53,24 +65,23 @@ static bool read_soft_cap(const tool_option *option, const char *text, void *fie
 #define FIELD(name) .offset = offsetof(raw_options, name)
 static const tool_option table[] = {
     {.help = "what to run"},
-    {"op", "NAME[,NAME...]", tool_read_names, FIELD(operations), .names = bench_operation_name_at,
-     .modes = MODE_MEASURE,
+    {"op", "NAME[,NAME...]", tool_read_names, FIELD(operations), .names = bench_operation_name_at, .modes = MODE_CALL,
      .help = "one or several, measured in turns and compared with the first (default\n"
              "ragged_page_attention); one name twice shows the noise; --list says which there are"},
-    {"model", "NAME[,NAME...]", tool_read_names, FIELD(models), .names = tool_shape_name_at, .modes = MODE_TIME,
+    {"model", "NAME[,NAME...]", tool_read_names, FIELD(models), .names = tool_shape_name_at, .modes = MODE_PROBLEM,
      .help = "heads, window, soft cap and sinks of a model (default: the first of --list); a model with\n"
              "two kinds of layers gives two results (one with --window); \"all\" = all models"},
-    {"num-q-heads", "N", tool_read_int, FIELD(num_q_heads), 1, MAX_HEADS, .modes = MODE_TIME,
+    {"num-q-heads", "N", tool_read_int, FIELD(num_q_heads), 1, MAX_HEADS, .modes = MODE_PROBLEM,
      .help = "heads by number instead of --model: this and the next two"},
-    {"num-kv-heads", "N", tool_read_int, FIELD(num_kv_heads), 1, MAX_HEADS, .modes = MODE_TIME,
+    {"num-kv-heads", "N", tool_read_int, FIELD(num_kv_heads), 1, MAX_HEADS, .modes = MODE_PROBLEM,
      .help = "a divisor of --num-q-heads"},
-    {"head-dim", "N", tool_read_int, FIELD(head_dim), MIN_HEAD_DIM, MAX_HEAD_DIM, .modes = MODE_TIME,
+    {"head-dim", "N", tool_read_int, FIELD(head_dim), MIN_HEAD_DIM, MAX_HEAD_DIM, .modes = MODE_PROBLEM,
      .help = "a multiple of 8"},
-    {"head-dim-v", "N", tool_read_int, FIELD(head_dim_v), MIN_HEAD_DIM, MAX_HEAD_DIM, .modes = MODE_TIME,
+    {"head-dim-v", "N", tool_read_int, FIELD(head_dim_v), MIN_HEAD_DIM, MAX_HEAD_DIM, .modes = MODE_PROBLEM,
      .help = "width of V and out, not with combined pages (default: head_dim)"},
-    {"window", "N", tool_read_int, FIELD(window), 0, INT32_MAX, .modes = MODE_TIME,
+    {"window", "N", tool_read_int, FIELD(window), 0, INT32_MAX, .modes = MODE_PROBLEM,
      .help = "keys that a query sees, its own included; 0 = all (replaces the model's)"},
-    {"soft-cap", "X", read_soft_cap, FIELD(soft_cap), .modes = MODE_TIME,
+    {"soft-cap", "X", read_soft_cap, FIELD(soft_cap), .modes = MODE_PROBLEM,
      .help = "cap*tanh(logit/cap); 0 = off (replaces the model's)"},
     {"workload", "NAME[,NAME...]", tool_read_names, FIELD(workloads), .names = bench_workload_name_at,
      .modes = MODE_TIME, .help = "lengths of a batch by name; \"all\" = all workloads"},
@@ -82,19 +93,33 @@ static const tool_option table[] = {
     {"context", "N[,N...]", tool_read_text, FIELD(context_lens), .modes = MODE_TIME,
      .help = "KV tokens per sequence, the new ones included (default 1024); the longest is\n"
              "the seq_len of a dense cache"},
+    {"trace", "FILE", tool_read_text, FIELD(trace_path), .modes = MODE_TRACE,
+     .help = "instead of a workload: replay the requests of a trace as a continuous batch, the\n"
+             "attention calls of one layer (TIMESTAMP,ContextTokens,GeneratedTokens)"},
+    {"limit", "N", tool_read_int, FIELD(limit), 1, MAX_REQUESTS, .modes = MODE_TRACE,
+     .help = "requests of the trace (default 100)"},
+    {"step-ms", "N", tool_read_int, FIELD(step_ms), 0, INT32_MAX, .modes = MODE_TRACE,
+     .help = "the trace's time from one step to the next (default 50); 0 = all requests are\n"
+             "there at the beginning"},
+    {"token-budget", "N", tool_read_int, FIELD(token_budget), 1, INT32_MAX, .modes = MODE_TRACE,
+     .help = "new tokens of a step, decodes before prompts (default 512)"},
+    {"max-seqs", "N", tool_read_int, FIELD(max_seqs), 1, BENCH_MAX_SEQS, .modes = MODE_TRACE,
+     .help = "requests at once (default 64)"},
+    {"kv-tokens", "N", tool_read_int, FIELD(kv_tokens), 1, INT32_MAX, .modes = MODE_TRACE,
+     .help = "that the KV cache holds (default 65536)"},
     {.help = "how it is stored"},
     {"dtype", "NAME", tool_read_name, FIELD(dtype), .names = tool_dtype_name_at, .modes = MODE_MEASURE,
      .help = "of queries and out: float32, float16 (default), bfloat16; ragged_attention\n"
              "writes float32 always"},
     {"kv-dtype", "NAME[,NAME...]", tool_read_names, FIELD(kv_dtypes), .names = tool_dtype_name_at,
      .modes = MODE_MEASURE, .help = "of K and V (default: as --dtype)"},
-    {"layout", "NAME[,NAME...]", tool_read_names, FIELD(layouts), .names = tool_layout_name_at, .modes = MODE_TIME,
+    {"layout", "NAME[,NAME...]", tool_read_names, FIELD(layouts), .names = tool_layout_name_at, .modes = MODE_PROBLEM,
      .help = "of the pages: combined, nhd, hnd, heads_first (default combined; nhd if\n"
              "page_attention is measured or V has a width of its own)"},
-    {"page-size", "N", tool_read_int, FIELD(page_size), 1, INT32_MAX, .modes = MODE_TIME,
+    {"page-size", "N", tool_read_int, FIELD(page_size), 1, INT32_MAX, .modes = MODE_PROBLEM,
      .help = "KV tokens per page, of the operations that read pages (default 16)"},
     {.help = "how to run it"},
-    {"num-splits", "N", tool_read_int, FIELD(num_splits), 0, INT32_MAX, .modes = MODE_TIME,
+    {"num-splits", "N", tool_read_int, FIELD(num_splits), 0, INT32_MAX, .modes = MODE_PROBLEM,
      .help = "KV partitions of every row; 0 = automatic (default)"},
     {"family", "NAME", tool_read_name, FIELD(family), .names = tool_family_name_at, .modes = MODE_MEASURE,
      .help = "the kernels: default, vector, simt, plain"},
@@ -102,7 +127,7 @@ static const tool_option table[] = {
      .help = "part of \"platform / device\", or a number (default: the best device)"},
     {"runs", "N", tool_read_int, FIELD(runs), 1, MAX_RUNS, .modes = MODE_MEASURE,
      .help = "rounds of probe, probe, operations (default 11); with --overhead calls\n"
-             "(default 3000)"},
+             "(default 3000); with --trace replays (default 3)"},
     {"overhead", NULL, tool_read_flag, FIELD(overhead), .modes = MODE_OVERHEAD,
      .help = "measure a problem of one key and one head instead: microseconds from call to\n"
              "return of the operation with a plan, and of the bare clSetKernelArg and\n"
@@ -139,6 +164,21 @@ static bool choose_operations(raw_options *raw, bench_options *options)
     return true;
 }
 
+static bool choose_trace(const raw_options *raw, bench_options *options)
+{
+    if (raw->token_budget < raw->max_seqs)
+        return tool_error("--token-budget %d should be at least --max-seqs, %d: each of them may decode",
+                          (int)raw->token_budget, (int)raw->max_seqs);
+    options->replay = (bench_replay_params){
+        .step_s = raw->step_ms * 1e-3,
+        .token_budget = raw->token_budget,
+        .max_seqs = raw->max_seqs,
+        .kv_tokens = raw->kv_tokens,
+    };
+    return bench_trace_read(&options->replay.trace, raw->trace_path, raw->limit) &&
+           bench_workload_init_trace(&options->workloads[0]);
+}
+
 static bool choose_workloads(const raw_options *raw, bench_options *options)
 {
     const bool listed = raw->num_seqs > 0 || raw->q_lens || raw->context_lens;
@@ -149,6 +189,8 @@ static bool choose_workloads(const raw_options *raw, bench_options *options)
     if (!options->workloads)
         return tool_error("out of memory");
     options->num_workloads = count;
+    if (raw->trace_path)
+        return choose_trace(raw, options);
     if (raw->workloads.count == 0)
         return bench_workload_init_listed(&options->workloads[0], raw->num_seqs, raw->q_lens, raw->context_lens);
     for (int i = 0; i < count; i++) {
@@ -253,13 +295,24 @@ static bool choose_problems(raw_options *raw, bench_options *options)
 }
 
 /* One key, one head: whatever time such a call takes, it is not that of the attention. */
-static bool choose_smallest_problem(raw_options *raw)
+static void choose_smallest_problem(raw_options *raw)
 {
     raw->num_q_heads = 1;
     raw->num_kv_heads = 1;
     raw->head_dim = OVERHEAD_HEAD_DIM;
     raw->context_lens = "1";
-    return tool_options_check_mode(table, raw->given, "overhead", MODE_OVERHEAD);
+}
+
+/* Refuses options that what is measured does not have. */
+static bool check_mode(const raw_options *raw)
+{
+    if (raw->list)
+        return tool_options_check_mode(table, raw->given, MODE_LIST, "and --list exclude each other");
+    if (raw->overhead)
+        return tool_options_check_mode(table, raw->given, MODE_OVERHEAD, "and --overhead exclude each other");
+    if (raw->trace_path)
+        return tool_options_check_mode(table, raw->given, MODE_TRACE, "and --trace exclude each other");
+    return tool_options_check_mode(table, raw->given, MODE_TIME, "goes with --trace only");
 }
 
 static bool choose(raw_options *raw, bench_options *options)
@@ -272,20 +325,28 @@ static bool choose(raw_options *raw, bench_options *options)
         .runs = raw->runs,
         .json_path = raw->json_path,
     };
-    if (raw->list)
-        return tool_options_check_mode(table, raw->given, "list", MODE_LIST);
-    if (options->runs == 0)
-        options->runs = options->overhead ? DEFAULT_OVERHEAD_CALLS : DEFAULT_RUNS;
-    if ((raw->overhead && !choose_smallest_problem(raw)) || !choose_operations(raw, options))
+    if (!check_mode(raw))
         return false;
+    if (raw->list)
+        return true;
+    if (options->runs == 0)
+        options->runs = raw->overhead ? DEFAULT_OVERHEAD_CALLS : raw->trace_path ? DEFAULT_REPLAYS : DEFAULT_RUNS;
+    if (raw->overhead)
+        choose_smallest_problem(raw);
     if (raw->kv_dtypes.count == 0)
         raw->kv_dtypes = (tool_choice){.count = 1, .indices = {raw->dtype}};
-    return choose_problems(raw, options);
+    return choose_operations(raw, options) && choose_problems(raw, options);
 }
 
 tool_options_result bench_options_parse(bench_options *options, int argc, char **argv)
 {
-    raw_options raw = {.dtype = CLATTN_FLOAT16 - 1, .page_size = 16};
+    raw_options raw = {.dtype = CLATTN_FLOAT16 - 1,
+                       .page_size = 16,
+                       .limit = 100,
+                       .step_ms = 50,
+                       .token_budget = 512,
+                       .max_seqs = 64,
+                       .kv_tokens = 65536};
     tool_options_result result = tool_options_read(table, argc, argv, &raw, &raw.given);
     if (result == TOOL_OPTIONS_HELP)
         bench_help_print(table);
@@ -300,6 +361,7 @@ void bench_options_finish(bench_options *options)
 {
     for (int i = 0; i < options->num_workloads; i++)
         bench_workload_finish(&options->workloads[i]);
+    bench_trace_finish(&options->replay.trace);
     free(options->workloads);
     free(options->problems);
     *options = (bench_options){0};

@@ -4,6 +4,7 @@
 #define BENCH_OPTIONS_H
 
 #include "bench/problem.h"
+#include "bench/replay.h"
 #include "common/options.h"
 
 /* What to measure; every value has been checked. Strings point into argv. */
@@ -14,7 +15,8 @@ typedef struct bench_options {
     int num_workloads;
     bench_workload *workloads; /* [num_workloads] */
     int num_problems;
-    bench_problem *problems; /* [num_problems], on the workloads above */
+    bench_problem *problems;    /* [num_problems], on the workloads above */
+    bench_replay_params replay; /* its trace has no path unless one is to be replayed */
     clattn_family family;
     const char *device; /* NULL = best */
     int32_t runs;

@@ -95,6 +95,25 @@ static bool add_rates(cJSON *object, const bench_result *result)
            cJSON_AddBoolToObject(object, "noisy", bench_result_is_noisy(result));
 }
 
+static bool add_replay(cJSON *object, const bench_result *result, const bench_replay_params *params)
+{
+    const bench_replay_figures *replay = &result->replay;
+    return cJSON_AddStringToObject(object, "trace", params->trace.path) &&
+           cJSON_AddNumberToObject(object, "step_ms", params->step_s * 1e3) &&
+           cJSON_AddNumberToObject(object, "token_budget", params->token_budget) &&
+           cJSON_AddNumberToObject(object, "max_seqs", params->max_seqs) &&
+           cJSON_AddNumberToObject(object, "num_pages", replay->num_pages) &&
+           cJSON_AddNumberToObject(object, "num_requests", replay->num_requests) &&
+           cJSON_AddNumberToObject(object, "num_steps", (double)replay->num_steps) &&
+           cJSON_AddNumberToObject(object, "prompt_tokens", (double)replay->prompt_tokens) &&
+           cJSON_AddNumberToObject(object, "decode_tokens", (double)replay->decode_tokens) &&
+           cJSON_AddNumberToObject(object, "most_seqs", replay->most_seqs) &&
+           cJSON_AddNumberToObject(object, "most_pages", replay->most_pages) &&
+           cJSON_AddNumberToObject(object, "tokens_per_s", bench_result_tokens_per_s(result)) &&
+           cJSON_AddNumberToObject(object, "decodes_per_s", bench_result_decodes_per_s(result)) &&
+           cJSON_AddNumberToObject(object, "host_ms", replay->host_s * 1e3);
+}
+
 static bool add_overhead(cJSON *result, const bench_overhead *overhead)
 {
     return cJSON_AddNumberToObject(result, "num_calls", overhead->num_calls) &&
@@ -109,10 +128,14 @@ static bool add_overhead(cJSON *result, const bench_overhead *overhead)
 
 static bool add_result(cJSON *results, const bench_report *report, const bench_result *result)
 {
+    const bench_options *options = report->options;
     cJSON *object = cJSON_CreateObject();
-    return cJSON_AddItemToArray(results, object) && add_device(object, report->device) &&
-           add_problem(object, result->problem) && add_storage(object, result) && add_plan(object, result) &&
-           (report->options->overhead ? add_overhead(object, &result->overhead) : add_rates(object, result));
+    if (!cJSON_AddItemToArray(results, object) || !add_device(object, report->device) ||
+        !add_problem(object, result->problem) || !add_storage(object, result) || !add_plan(object, result))
+        return false;
+    if (options->overhead)
+        return add_overhead(object, &result->overhead);
+    return add_rates(object, result) && (!options->replay.trace.path || add_replay(object, result, &options->replay));
 }
 
 cJSON *bench_record_make(const bench_report *report)

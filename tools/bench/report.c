@@ -141,18 +141,26 @@ static void print_cell(double value, bool known, int width, int decimals, FILE *
         fprintf(file, " %*s", width, "-");
 }
 
-static void print_row(const bench_result *result, bool name_operation, FILE *file)
+/* A model and, if it has several, its kind of layers, or the heads; as wide as the column. */
+static void print_name(const bench_problem *problem, FILE *file)
 {
-    const bench_problem *problem = result->problem;
     const tool_shape *shape = &problem->shape;
+    const bool alike = strcmp(problem->layer, "all") == 0;
     char name[48];
     if (shape->name)
-        snprintf(name, sizeof name, "%s%s%s", shape->name, strcmp(problem->layer, "all") == 0 ? "" : "/",
-                 strcmp(problem->layer, "all") == 0 ? "" : problem->layer);
+        snprintf(name, sizeof name, "%s%s%s", shape->name, alike ? "" : "/", alike ? "" : problem->layer);
     else
         snprintf(name, sizeof name, "%d/%d/%d", (int)shape->num_q_heads, (int)shape->num_kv_heads,
                  (int)shape->head_dim);
-    fprintf(file, "  %-19s %-15s %-8s %-11s", name, problem->workload->name ? problem->workload->name : "-",
+    fprintf(file, "%-19s", name);
+}
+
+static void print_row(const bench_result *result, bool name_operation, FILE *file)
+{
+    const bench_problem *problem = result->problem;
+    fprintf(file, "  ");
+    print_name(problem, file);
+    fprintf(file, " %-15s %-8s %-11s", problem->workload->name ? problem->workload->name : "-",
             clattn_dtype_name(problem->kv_dtype),
             result->operation->dense ? "dense" : clattn_kv_layout_name(problem->layout));
     if (name_operation)
@@ -182,6 +190,32 @@ static void print_rows(const bench_report *report, FILE *file)
         fprintf(file, "  ! a spread over 10 %%, of the time or of the device's rates: the machine was not quiet\n");
 }
 
+static void print_replays(const bench_report *report, FILE *file)
+{
+    const bench_replay_params *params = &report->options->replay;
+    const bench_result *first = &report->results[0];
+    fprintf(file, "  trace      %s: %d requests, %lld prompt and %lld decode tokens in %lld steps\n",
+            params->trace.path, (int)first->replay.num_requests, (long long)first->replay.prompt_tokens,
+            (long long)first->replay.decode_tokens, (long long)first->replay.num_steps);
+    fprintf(file,
+            "  batch      a step every %g ms, at most %d tokens and %d requests; at most %d requests ran at once\n",
+            params->step_s * 1e3, (int)params->token_budget, (int)params->max_seqs, (int)first->replay.most_seqs);
+    fprintf(file, "  cache      %d of %d pages were in use at once\n", (int)first->replay.most_pages,
+            (int)first->replay.num_pages);
+    fprintf(file, "  medians of %d replays, one layer; roofline: the sum of the steps' floors over their time\n",
+            first->measurement.runs);
+    print_rows(report, file);
+    fprintf(file, "\n  %-19s %-8s %-11s %12s %12s %12s\n", "model", "kv", "layout", "tokens/s", "decodes/s", "host ms");
+    for (int i = 0; i < report->num_results; i++) {
+        const bench_result *result = &report->results[i];
+        fprintf(file, "  ");
+        print_name(result->problem, file);
+        fprintf(file, " %-8s %-11s %12.1f %12.1f %12.3f\n", clattn_dtype_name(result->problem->kv_dtype),
+                clattn_kv_layout_name(result->problem->layout), bench_result_tokens_per_s(result),
+                bench_result_decodes_per_s(result), result->replay.host_s * 1e3);
+    }
+}
+
 static void print_overheads(const bench_report *report, FILE *file)
 {
     const bench_overhead *first = &report->results[0].overhead;
@@ -205,6 +239,8 @@ void bench_report_print(const bench_report *report, FILE *file)
     print_heading(report, file);
     if (report->options->overhead)
         print_overheads(report, file);
+    else if (report->options->replay.trace.path)
+        print_replays(report, file);
     else if (report->options->num_problems == 1)
         print_problem(report, file);
     else

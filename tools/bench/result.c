@@ -30,10 +30,24 @@ void bench_result_rate(bench_result *result, const bench_call *call, const bench
     result->bytes = bench_count_bytes(&call->batch);
     result->rating = bench_rate(result->flops, result->bytes, subject->median_s, measurement->peak_gflops,
                                 measurement->read_gbytes_per_s);
-    /* Only a CPU device works in threads of this process. */
-    const clattn_device_facts *facts = clattn_context_device(call->operands->ctx);
-    if (facts->type == CLATTN_DEVICE_CPU)
-        result->idle_share = fmax(0.0, 1.0 - subject->busy_threads / facts->num_compute_units);
+    result->idle_share = bench_idle_share(clattn_context_device(call->operands->ctx), subject);
+}
+
+double bench_idle_share(const clattn_device_facts *facts, const bench_subject *subject)
+{
+    if (facts->type != CLATTN_DEVICE_CPU)
+        return -1.0;
+    return fmax(0.0, 1.0 - subject->busy_threads / facts->num_compute_units);
+}
+
+double bench_result_tokens_per_s(const bench_result *result)
+{
+    return (double)(result->replay.prompt_tokens + result->replay.decode_tokens) / result->subject.median_s;
+}
+
+double bench_result_decodes_per_s(const bench_result *result)
+{
+    return (double)result->replay.decode_tokens / result->subject.median_s;
 }
 
 bool bench_result_is_noisy(const bench_result *result)

@@ -7,6 +7,16 @@
 #include "bench/overhead.h"
 #include "bench/rates.h"
 
+/* What a replay of a trace did; its time is the subject's. */
+typedef struct bench_replay_figures {
+    int32_t num_requests; /* 0 = no replay */
+    int64_t num_steps;
+    int64_t prompt_tokens, decode_tokens; /* computed */
+    int32_t most_seqs, most_pages;        /* at once */
+    int32_t num_pages;                    /* of the cache */
+    double host_s;                        /* extending sequences and updating plans, median of the rounds */
+} bench_replay_figures;
+
 typedef struct bench_result {
     const bench_problem *problem; /* borrowed */
     const bench_operation *operation;
@@ -18,8 +28,9 @@ typedef struct bench_result {
     bench_measurement measurement;
     bench_subject subject;
     bench_rating rating;
-    uint64_t flops, bytes;   /* of one operation */
-    double idle_share;       /* of the compute units' time; negative = not known */
+    uint64_t flops, bytes; /* of one operation */
+    double idle_share;     /* of the compute units' time; negative = not known */
+    bench_replay_figures replay;
     bench_overhead overhead; /* instead of all from the measurement on, if that is what the options ask for */
 } bench_result;
 
@@ -29,6 +40,13 @@ bench_result bench_result_of(const bench_call *call);
 /* Adds what the rounds of a measurement showed. */
 void bench_result_rate(bench_result *result, const bench_call *call, const bench_subject *subject,
                        const bench_measurement *measurement);
+
+/* 1 - threads at work over compute units; negative for a device that does not work in threads of this process. */
+double bench_idle_share(const clattn_device_facts *facts, const bench_subject *subject);
+
+/* Tokens of a replay, prompts and generated ones, and generated ones alone, in a second of one layer's attention. */
+double bench_result_tokens_per_s(const bench_result *result);
+double bench_result_decodes_per_s(const bench_result *result);
 
 /* Whether the machine was too restless for the figure to count. */
 bool bench_result_is_noisy(const bench_result *result);

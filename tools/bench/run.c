@@ -87,6 +87,8 @@ static bool time_overheads(call_list *list, int runs, bench_result *results)
 
 bool bench_run_problem(clattn_context *ctx, const bench_options *options, int index, bench_result *results)
 {
+    if (options->replay.trace.path)
+        return bench_replay_measure(ctx, &options->problems[index], &options->replay, options->runs, results);
     bench_operands operands;
     tool_progress("filling the KV cache on %s", clattn_context_device(ctx)->name);
     if (!bench_operands_init(&operands, ctx, &options->problems[index], &options->operations))

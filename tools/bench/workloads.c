@@ -87,8 +87,8 @@ static bool reserve(bench_workload *workload, const char *name, int32_t num_seqs
     *workload = (bench_workload){
         .name = name,
         .num_seqs = num_seqs,
-        .q_lens = calloc((size_t)num_seqs, sizeof *workload->q_lens),
-        .context_lens = calloc((size_t)num_seqs, sizeof *workload->context_lens),
+        .q_lens = calloc((size_t)num_seqs + 1, sizeof *workload->q_lens), /* + 1: never nothing */
+        .context_lens = calloc((size_t)num_seqs + 1, sizeof *workload->context_lens),
     };
     if (workload->q_lens && workload->context_lens)
         return true;
@@ -124,6 +124,11 @@ bool bench_workload_init_named(bench_workload *workload, int index)
     if (!good)
         bench_workload_finish(workload);
     return good;
+}
+
+bool bench_workload_init_trace(bench_workload *workload)
+{
+    return reserve(workload, "trace", 0);
 }
 
 static int32_t count_numbers(const char *list)

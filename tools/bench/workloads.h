@@ -38,6 +38,9 @@ bool bench_workload_init_named(bench_workload *workload, int index);
 bool bench_workload_init_listed(bench_workload *workload, int32_t num_seqs, const char *q_lens,
                                 const char *context_lens);
 
+/* What stands for the batches of a trace: a name without sequences. */
+bool bench_workload_init_trace(bench_workload *workload);
+
 /* The sequences of a workload that are of one of the phases, in their order: at least one. */
 bool bench_workload_init_part(bench_workload *part, const bench_workload *whole, bench_phases phases);
 

@@ -54,11 +54,11 @@ bool tool_option_is_given(const tool_option *table, uint64_t given, const char *
     return false;
 }
 
-bool tool_options_check_mode(const tool_option *table, uint64_t given, const char *mode, unsigned mode_bit)
+bool tool_options_check_mode(const tool_option *table, uint64_t given, unsigned mode, const char *reason)
 {
     for (int row = 0; !is_last(&table[row]); row++) {
-        if ((given >> row & 1u) != 0 && table[row].modes != 0 && (table[row].modes & mode_bit) == 0)
-            return tool_error("--%s and --%s exclude each other", table[row].name, mode);
+        if ((given >> row & 1u) != 0 && table[row].modes != 0 && (table[row].modes & mode) == 0)
+            return tool_error("--%s %s", table[row].name, reason);
     }
     return true;
 }

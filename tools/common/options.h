@@ -47,8 +47,8 @@ tool_options_result tool_options_read(const tool_option *table, int argc, char *
 /* Whether an option of the table was on the command line. */
 bool tool_option_is_given(const tool_option *table, uint64_t given, const char *name);
 
-/* Refuses what was given and does not go with option `mode`, whose bit is `mode_bit`. */
-bool tool_options_check_mode(const tool_option *table, uint64_t given, const char *mode, unsigned mode_bit);
+/* Refuses what was given without having the mode, with "--NAME" and a reason. */
+bool tool_options_check_mode(const tool_option *table, uint64_t given, unsigned mode, const char *reason);
 
 /* Every row with its help. */
 void tool_options_print(const tool_option *table, FILE *file);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Device buffers and what is in them. */
+#ifndef BENCH_BUFFERS_H
+#define BENCH_BUFFERS_H
+
+#include "bench/random.h"
+
+#include <clattn/clattn.h>
+#include <stdbool.h>
+
+/* A device buffer of `count` elements; refuses what the device cannot hold in one buffer. */
+bool bench_make_buffer(const clattn_context *ctx, const char *what, clattn_dtype dtype, double count, cl_mem *buffer);
+
+/* Writes `count` random elements from a byte offset on, block by block. */
+bool bench_fill_buffer(const clattn_context *ctx, bench_random *random, cl_mem buffer, uint64_t offset_bytes,
+                       clattn_dtype dtype, uint64_t count);
+
+/* Accepts NULL. */
+void bench_release_buffer(cl_mem buffer);
+
+#endif
