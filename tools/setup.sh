@@ -35,6 +35,7 @@ python3
 matrix_packages="
 clang-15
 intel-opencl-icd
+libclang-rt-14-dev
 libclc-15
 libclc-15-dev
 llvm-spirv-15

@@ -10,7 +10,7 @@
 #   --sanitize   build in build-asan/ with AddressSanitizer and UBSan and run every test on PoCL
 #   --ci         what continuous integration runs, all on PoCL: formatting, gcc and clang with warnings as errors
 #                (build-gcc/, build-clang/), every test of both builds, then --sanitize; the kernels are compiled
-#                for GPUs (suite "offline") once
+#                for GPUs (suite "offline") once; each fuzz target runs for 20 seconds (tools/fuzz.sh)
 #   --help       this text
 set -u
 
@@ -127,6 +127,20 @@ test_sanitized()
         run_tests build-asan --setup asan --no-suite offline
 }
 
+# Each fuzz target for a short while; what it takes to make a find again is printed.
+test_fuzz()
+{
+    heading "build-fuzz: fuzz targets"
+    for target in $(sh tools/fuzz.sh --list); do
+        sh tools/fuzz.sh --seconds 20 "$target"
+        case $? in
+        0) passed=$((passed + 1)) ;;
+        77) skipped=$((skipped + 1)) ;;
+        *) step_failed "build-fuzz: $target" ;;
+        esac
+    done
+}
+
 test_ci()
 {
     export OCL_ICD_VENDORS="${OCL_ICD_VENDORS:-pocl.icd}"
@@ -140,6 +154,7 @@ test_ci()
     build build-clang -Dwerror=true && run_tests build-clang --timeout-multiplier 3 --no-suite offline
     export CC=gcc CXX=g++
     test_sanitized
+    test_fuzz
 }
 
 mode=plain

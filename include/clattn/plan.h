@@ -69,7 +69,9 @@ typedef struct clattn_plan clattn_plan;
  *           INVALID_TUNING    an override that the device cannot run
  *           SIZE_OVERFLOW     the work list or the workspace is larger than 2^31-1 entries, a sequence has more than
  *                             2^31-1-2^14 keys
- *           OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY, OPENCL_ERROR
+ *           OUT_OF_DEVICE_MEMORY  the work list, or a workspace for splits that were asked for, is larger than the
+ *                             device's largest buffer; or there is no memory
+ *           OUT_OF_MEMORY, OPENCL_ERROR
  * Since     0.1
  */
 CLATTN_API clattn_status clattn_plan_create(clattn_context *ctx, const clattn_plan_params *params, clattn_plan **plan);
