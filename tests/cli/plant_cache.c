@@ -9,6 +9,7 @@
 #include "runtime/program_key.h"
 #include "runtime/verdict_file.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -35,7 +36,7 @@ int main(int argc, char **argv)
 {
     static const clattn_verdict verified = {.kind = CLATTN_VERDICT_VERIFIED, .worst_error = 0.25};
     static const clattn_verdict rejected = {
-        .kind = CLATTN_VERDICT_REJECTED, .worst_error = 1e6, .reason = "row 3 is 7, expected 1"};
+        .kind = CLATTN_VERDICT_REJECTED, .worst_error = (double)INFINITY, .reason = "row 3 is NaN"};
     static const clattn_verdict crashed = {.kind = CLATTN_VERDICT_CRASHED, .reason = "the build did not return"};
     if (argc != 2 || !plant(argv[1], CLATTN_PROGRAM_SIMT_DECODE, true, &verified) ||
         !plant(argv[1], CLATTN_PROGRAM_SIMT_PREFILL, true, &rejected) ||

@@ -166,7 +166,8 @@ told 0 '[row["model"] for row in device["rows"]] == ["phi-3-mini", "llama-3-8b"]
 NAME=$name told 0 'device["name"] == os.environ["NAME"] and device["index"] is not None' --device "$name"
 
 told 0 '[each["index"] for each in told["devices"]] == list(range(len(told["devices"])))'
-told 0 'all(row["layout"] == "heads_first" for row in device["rows"])' --layout heads_first --family default
+told 0 'all(row["layout"] == "heads_first" and row["decode"]["heads"] == 1 for row in device["rows"])' \
+    --layout heads_first --family default
 for family in vector simt plain; do
     told 0 "'asked for' in device['family_reason'] and device['family'] == '$family'" --family "$family" --device 0
 done
@@ -212,9 +213,9 @@ told 0 "cache['num_files'] == $num_files and
     [cache['states'][state] for state in ('damaged', 'foreign', 'temporary')] == [1, 1, 1] and
     [g['num_verdicts'] for g in cache['groups'] if g['device'] == 'planted device' and g['driver'] == '9.8.7' and
      g['device_index'] is None and g['num_programs'] == 2] == [{'verified': 1, 'rejected': 1, 'crashed': 1}] and
-    sorted((v['kind'], v['program'], v['reason']) for v in cache['verdicts']) == [
-     ('crashed', 'merge', 'the build did not return'), ('rejected', 'simt/prefill', 'row 3 is 7, expected 1'),
-     ('verified', 'simt/decode', None)]" --cache-dir "$work/cache"
+    sorted((v['kind'], v['program'], v['reason'], v['worst_error']) for v in cache['verdicts']) == [
+     ('crashed', 'merge', 'the build did not return', 0), ('rejected', 'simt/prefill', 'row 3 is NaN', None),
+     ('verified', 'simt/decode', None, 0.25)]" --cache-dir "$work/cache"
 told 0 "len(cache['files']) == $num_files and [f['name'] for f in cache['files'] if f['state'] == 'foreign'] ==
     ['renamed.clattn']" --cache-dir "$work/cache" --files
 run "$info" --cache-dir "$work/cache" --files

@@ -49,7 +49,7 @@ static const char output_text[] =
     "and rows; a row has the model's geometry, status and refusal, decode and prefill with the fields of\n"
     "clattn_tuning_tile, decode_max_rows, target_groups and min_split_tokens. The cache has its directory, error,\n"
     "num_files, num_bytes, states, groups (the valid files of one device, driver and version), verdicts and, with\n"
-    "--files, files. What does not exist is null.\n"
+    "--files, files. What does not exist is null, and so is a worst_error without bounds.\n"
     "\n"
     "exit status: 0 told, 1 something failed or no device can be used, 2 wrong usage, 77 no OpenCL device\n";
 
