@@ -64,8 +64,8 @@ typedef struct clattn_ragged_page_attention_params {
  *           INVALID_SHAPE, INVALID_DTYPE, BUFFER_TOO_SMALL  a tensor that does not fit the others or its buffer
  *           UNSUPPORTED       head_dim, head_dim_v or compute_dtype
  *           PLAN_MISMATCH     the plan was made for other heads, pages, window or context
- *           BUILD_FAILED and those of clattn_plan_create(). *event is NULL and nothing is enqueued then, except where
- *           the driver took one kernel of the call and refused the next: out is undefined then
+ *           BUILD_FAILED, KERNEL_REJECTED and those of clattn_plan_create(). *event is NULL and nothing is enqueued
+ *           then, except where the driver took one kernel of the call and refused the next: out is undefined then
  * Source    Kwon et al., PagedAttention, arXiv 2309.06180; Dao, FlashAttention-2, arXiv 2307.08691, Algorithm 1
  * Since     0.1
  */
@@ -255,7 +255,7 @@ typedef struct clattn_merge_states_params {
  *           INVALID_SHAPE, INVALID_DTYPE, BUFFER_TOO_SMALL  a tensor that does not fit the others or its buffer
  *           UNSUPPORTED       Dv
  *           SIZE_OVERFLOW     more than 2^31-1 rows of a head
- *           BUILD_FAILED, OPENCL_ERROR. *event is NULL and nothing is enqueued then
+ *           BUILD_FAILED, KERNEL_REJECTED, OPENCL_ERROR. *event is NULL and nothing is enqueued then
  * Source    Ye et al., FlashInfer, arXiv 2501.01005, section 2.2; Dao et al., flash-decoding
  * Since     0.1
  */

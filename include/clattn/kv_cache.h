@@ -135,7 +135,7 @@ typedef struct clattn_kv_append_params {
  * Errors    INVALID_ARGUMENT, INVALID_SHAPE, INVALID_DTYPE, BUFFER_TOO_SMALL, SIZE_OVERFLOW
  *           INVALID_PAGE      a slot outside [0, num_pages*page_size), or given twice
  *           PLAN_MISMATCH     the plan has no slot_mapping, or one of another length or page geometry
- *           BUILD_FAILED, OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY, OPENCL_ERROR
+ *           BUILD_FAILED, KERNEL_REJECTED, OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY, OPENCL_ERROR
  * Since     0.1
  */
 CLATTN_API clattn_status clattn_kv_cache_append(clattn_kv_cache *cache, const clattn_kv_append_params *params,

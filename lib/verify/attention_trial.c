@@ -293,7 +293,7 @@ static void attend(const attention_batch *batch, const clattn_span *span, int32_
     const size_t query = query_of(problem, span->first_token + token, head);
     int32_t first, past;
     visible_keys(batch, span, token, &first, &past);
-    row->max = -INFINITY;
+    row->max = -HUGE_VAL;
     for (int32_t key = first; key < past; ++key) {
         const size_t slot = slot_of(batch, &problem->k, span, key, kv_head);
         double dot = 0.0;
@@ -324,7 +324,7 @@ static void judge_partials(clattn_trial *trial, attention_batch *batch, const cl
     size_t states[NUM_SPLITS];
     double max[NUM_SPLITS];
     double sum[NUM_SPLITS];
-    double joint_max = -INFINITY;
+    double joint_max = -HUGE_VAL;
     double joint_sum = 0.0;
     for (int i = 0; i < NUM_SPLITS; ++i) {
         const int32_t partial_row = item->partial + i * item->num_rows + row;

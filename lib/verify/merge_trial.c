@@ -127,7 +127,7 @@ static clattn_status run(clattn_trial *trial, merge_batch *batch)
 static void join(const merge_batch *batch, int32_t row, int32_t kv_head, clattn_reference_row *joint)
 {
     const size_t width = (size_t)batch->problem.head_dim_v;
-    joint->max = -INFINITY;
+    joint->max = -HUGE_VAL;
     joint->sum = 0.0;
     memset(joint->acc, 0, width * sizeof *joint->acc);
     for (int i = 0; i < NUM_STATES; ++i)

@@ -63,7 +63,7 @@ static double number_of_half(uint32_t bits)
     if (exponent == 0)
         magnitude = ldexp(fraction, -14);
     else if (exponent == 31)
-        magnitude = fraction == 0.0 ? INFINITY : NAN;
+        magnitude = fraction == 0.0 ? HUGE_VAL : (double)NAN;
     return (bits & 0x8000u) != 0 ? -magnitude : magnitude;
 }
 

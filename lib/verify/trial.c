@@ -157,7 +157,7 @@ void clattn_trial_judge_rest(clattn_trial *trial, const char *what, const clattn
 {
     for (size_t i = 0; i < array->num_elements; ++i) {
         if (get_bits(array, i) != untouched_bits(array->dtype)) {
-            reject(trial, INFINITY, what, i, clattn_trial_get(array, i), NAN);
+            reject(trial, HUGE_VAL, what, i, clattn_trial_get(array, i), (double)NAN);
             return;
         }
     }

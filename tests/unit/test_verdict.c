@@ -33,7 +33,7 @@ static void saved_verdicts_come_back(void **state)
 {
     clattn_verdict verdicts[] = {
         {.kind = CLATTN_VERDICT_VERIFIED, .worst_error = 0.125},
-        {.kind = CLATTN_VERDICT_REJECTED, .worst_error = INFINITY, .reason = "out[3] is NaN"},
+        {.kind = CLATTN_VERDICT_REJECTED, .worst_error = HUGE_VAL, .reason = "out[3] is NaN"},
         {.kind = CLATTN_VERDICT_CRASHED, .reason = ""},
     };
     memset(verdicts[2].reason, 'x', CLATTN_REASON_BYTES - 1);
@@ -103,7 +103,7 @@ static void foreign_records_are_no_verdicts(void **state)
         assert_false(clattn_verdict_decode(record, num_bytes, &decoded));
     }
     memcpy(record, data, num_bytes);
-    const double nan = NAN;
+    const double nan = (double)NAN;
     memcpy(record, &nan, sizeof nan);
     assert_false(clattn_verdict_decode(record, num_bytes, &decoded));
     memcpy(record, data, num_bytes);
