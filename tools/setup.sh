@@ -39,6 +39,9 @@ libclang-rt-14-dev
 libclc-15
 libclc-15-dev
 llvm-spirv-15
+mesa-opencl-icd
+oclgrind
+python3-pip
 spirv-tools
 "
 
@@ -46,6 +49,10 @@ spirv-tools
 # exclude each other, so these are unpacked beside the system instead of installed.
 clang_19_packages="clang-19 libclang-common-19-dev libclang-cpp19 libclc-19 libllvm19"
 clang_19_folder=$root/build-clang-19
+
+# With --matrix: Intel's OpenCL runtime for CPUs, which Python's package index has.
+intel_requirements=$root/tests/matrix/intel_opencl.txt
+intel_folder=$root/build-intel
 
 # What pkg-config has to find, and for which part.
 modules="OpenCL cmocka libcjson libxxhash"
@@ -107,6 +114,7 @@ install_matrix()
         install_packages "$missing" || say "could not install them; the checks that need them will be skipped"
     fi
     [ -e "$clang_19_folder" ] || unpack_clang_19 || say "could not unpack clang 19; its checks will be skipped"
+    [ -e "$intel_folder" ] || unpack_intel || say "could not unpack Intel's runtime; nothing will run on it"
 }
 
 # Into a folder of another name first: the final one is complete or not there.
@@ -122,6 +130,29 @@ unpack_clang_19()
         find . -name '*.deb' -exec dpkg-deb -x {} "$part" \; &&
         rm -rf -- "$part/packages" &&
         mv -- "$part" "$clang_19_folder"
+)
+
+# The libraries of Python packages that are nothing else, flat in one folder; but not the ICD loader among them.
+unpack_intel()
+(
+    say "unpacking Intel's OpenCL runtime in $intel_folder"
+    part=$intel_folder.part
+    rm -rf -- "$part"
+    mkdir -p "$part" &&
+        python3 -m pip --quiet --disable-pip-version-check download --no-deps --only-binary :all: --require-hashes \
+            --dest "$part/packages" --requirement "$intel_requirements" &&
+        python3 - "$part" <<'PYTHON' &&
+import pathlib, sys, zipfile
+folder = pathlib.Path(sys.argv[1])
+for package in folder.glob("packages/*.whl"):
+    with zipfile.ZipFile(package) as files:
+        for name in files.namelist():
+            path = pathlib.PurePosixPath(name)
+            if path.match("*.data/data/lib/*") and not path.name.startswith("libOpenCL"):
+                (folder / path.name).write_bytes(files.read(name))
+PYTHON
+        rm -rf -- "$part/packages" &&
+        mv -- "$part" "$intel_folder"
 )
 
 first_of()

@@ -4,13 +4,15 @@
 # Installs what is missing, builds clattn and runs its tests. The exit status is the verdict, and the last line
 # is "N passed, N failed, N skipped"; a step that breaks before its tests run counts as one failed.
 #
-# usage: sh tools/test.sh [--sanitize | --ci]
+# usage: sh tools/test.sh [--sanitize | --matrix | --ci]
 #
 #   (nothing)    build in build/ and run every test, on PoCL unless OCL_ICD_VENDORS says otherwise when build/ is made
 #   --sanitize   build in build-asan/ with AddressSanitizer and UBSan and run every test on PoCL
-#   --ci         what continuous integration runs, all on PoCL: formatting, gcc and clang with warnings as errors
-#                (build-gcc/, build-clang/), every test of both builds, then --sanitize; the kernels are compiled
-#                for GPUs (suite "offline") once; each fuzz target runs for 20 seconds (tools/fuzz.sh)
+#   --matrix     build in build-matrix/ and run the tests that use a device on every OpenCL implementation that is
+#                installed (tests/matrix/run_on.sh); ends with a table of the results; takes about an hour
+#   --ci         what continuous integration runs: formatting, gcc and clang with warnings as errors (build-gcc/,
+#                build-clang/), every test of both builds on PoCL, a part of --matrix, then --sanitize; the kernels are
+#                compiled for GPUs (suite "offline") once; each fuzz target runs for 20 seconds (tools/fuzz.sh)
 #   --help       this text
 set -u
 
@@ -115,6 +117,8 @@ check_format()
     fi
 }
 
+. tools/test/matrix.sh
+
 test_plain()
 {
     build build && run_tests build
@@ -148,7 +152,7 @@ test_ci()
     export POCL_CACHE_DIR="${POCL_CACHE_DIR:-$root/build-gcc/pocl_cache}"
     check_format
     export CC=gcc CXX=g++
-    build build-gcc -Dwerror=true && run_tests build-gcc --timeout-multiplier 3
+    build build-gcc -Dwerror=true && run_tests build-gcc --timeout-multiplier 3 && matrix build-gcc ci
     export CC=clang CXX=clang++
     # What other compilers make of the kernels does not depend on ours.
     build build-clang -Dwerror=true && run_tests build-clang --timeout-multiplier 3 --no-suite offline
@@ -161,9 +165,10 @@ mode=plain
 for argument; do
     case $argument in
     --ci) mode=ci ;;
+    --matrix) [ "$mode" = ci ] || mode=matrix ;;
     --sanitize) [ "$mode" = ci ] || mode=sanitized ;; # --ci does it as well
     -h | --help)
-        sed -n '4,14s/^# \{0,1\}//p' "$0"
+        sed -n '4,16s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
     *)
@@ -178,8 +183,10 @@ trap 'step_failed "interrupted"; exit 1' HUP INT TERM
 
 # Before anything else, so that a machine without compiler or Meson is told once and clearly.
 heading "setup"
-checks=''
-[ "$mode" != ci ] || checks=--matrix
+case $mode in
+ci | matrix) checks=--matrix ;;
+*) checks='' ;;
+esac
 if sh tools/setup.sh $checks; then
     "test_$mode"
 else

@@ -227,6 +227,13 @@ static int run_worker(const char *cache_dir)
 
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, support_directory_setup, support_directory_teardown)
 
+/* Oclgrind 21.10 runs one kernel at a time, whichever context it belongs to, and does not make others wait. */
+static bool takes_turns(void)
+{
+    clattn_device_facts facts;
+    return clattn_device_query(0, &facts) == CLATTN_OK && strcmp(facts.platform, "Oclgrind") != 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -241,8 +248,10 @@ int main(int argc, char **argv)
     /* Before the driver is loaded, which reads the environment once. */
     if (support_directory_setup(&driver_cache) != 0 || setenv(DRIVER_CACHE, driver_cache, 1) != 0)
         return EXIT_FAILURE;
-    const int num_devices = clattn_device_count();
-    const int result = num_devices > 0 ? cmocka_run_group_tests(tests, NULL, NULL) : SUPPORT_EXIT_NO_DEVICE;
+    const bool can_run = takes_turns();
+    const int result = can_run ? cmocka_run_group_tests(tests, NULL, NULL) : SUPPORT_EXIT_NO_DEVICE;
     support_directory_teardown(&driver_cache);
+    if (!can_run)
+        fprintf(stderr, "no OpenCL device that several threads can use\n");
     return result;
 }

@@ -49,7 +49,7 @@ for name in $("$run_on" --list); do
     esac
 done
 expect 2 nothing true
-CLATTN_TEST_RUNTIMES=/nonexistent expect 77 intel true
+CLATTN_TEST_INTEL=/nonexistent expect 77 intel true
 
 if ! "$run_on" oclgrind --check; then
     exit 77

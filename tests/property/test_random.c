@@ -305,6 +305,15 @@ static void take_option(random_options *options, const char *option, const char 
     }
 }
 
+/* One that is set to nothing is as good as unset. */
+static void take_variable(random_options *options, const char *option, const char *name)
+{
+    const char *value = getenv(name);
+
+    if (value && value[0] != '\0')
+        take_option(options, option, value);
+}
+
 static random_options options_of(int argc, char **argv)
 {
     random_options options = {
@@ -315,10 +324,8 @@ static random_options options_of(int argc, char **argv)
     };
     int next = 1;
 
-    if (getenv(SIZE_VARIABLE))
-        take_option(&options, "--size", getenv(SIZE_VARIABLE));
-    if (getenv(CASES_VARIABLE))
-        take_option(&options, "--cases", getenv(CASES_VARIABLE));
+    take_variable(&options, "--size", SIZE_VARIABLE);
+    take_variable(&options, "--cases", CASES_VARIABLE);
     if (argc > 1 && argv[1][0] != '-') {
         options.family = clattn_family_from_name(argv[1]);
         if (options.family == CLATTN_FAMILY_DEFAULT && argv[1][0] != '\0' && strcmp(argv[1], "all") != 0)
