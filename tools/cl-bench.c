@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cl-bench: times attention operations against the device's own measured roofline, or the host's part of a call. */
+#include "bench/compare.h"
+#include "bench/csv.h"
 #include "bench/list.h"
 #include "bench/options.h"
+#include "bench/plot.h"
 #include "bench/record.h"
 #include "bench/report.h"
 #include "bench/run.h"
+#include "common/json.h"
 #include "common/message.h"
 
 #include <stdlib.h>
@@ -15,16 +19,44 @@
 #define EXIT_USAGE 2
 #define EXIT_NO_DEVICE 77
 
-/* Writes the table and what else the options ask for. */
+static bool is_stdout(const char *path)
+{
+    return path && strcmp(path, "-") == 0;
+}
+
+static bool write_csv(const cJSON *record, const char *path)
+{
+    char *text = bench_csv_make(record);
+    const bool good = text && tool_write_text(text, path);
+    free(text);
+    return good;
+}
+
+/* Writes all that the options ask for besides the table, as far as each can be written. */
+static bool write_record(cJSON *record, const bench_options *options, FILE *table)
+{
+    bool good = true;
+    if (options->old) {
+        good = bench_compare(record, options->old);
+        if (good)
+            bench_compare_print(record, options->compare_path, table);
+    }
+    if (options->json_path)
+        good = tool_json_write(record, options->json_path) && good;
+    if (options->csv_path)
+        good = write_csv(record, options->csv_path) && good;
+    if (options->plot_path)
+        good = bench_plot_write(record, options->plot_path) && good;
+    return good;
+}
+
 static bool write_report(const bench_report *report)
 {
-    const char *json_path = report->options->json_path;
-    const bool json_to_stdout = json_path && strcmp(json_path, "-") == 0;
-    bench_report_print(report, json_to_stdout ? stderr : stdout);
-    if (!json_path)
-        return true;
+    const bench_options *options = report->options;
+    FILE *table = is_stdout(options->json_path) || is_stdout(options->csv_path) ? stderr : stdout;
+    bench_report_print(report, table);
     cJSON *record = bench_record_make(report);
-    const bool good = record && tool_json_write(record, json_path);
+    const bool good = record && write_record(record, options, table);
     cJSON_Delete(record);
     return good;
 }
@@ -52,6 +84,8 @@ static bool measure(clattn_context *ctx, const bench_options *options)
 
 static int run(const bench_options *options)
 {
+    if (options->plot_path && !bench_plot_check())
+        return EXIT_FAILED;
     const clattn_context_params params = {.device = options->device, .family = options->family, .log = tool_log};
     clattn_context *ctx = NULL;
     const clattn_status status = clattn_context_create(&params, &ctx);

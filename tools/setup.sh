@@ -18,6 +18,7 @@ clang
 clang-format
 g++
 gcc
+gnuplot-nox
 libc6-dev
 libcjson-dev
 libcmocka-dev

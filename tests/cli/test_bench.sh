@@ -237,6 +237,12 @@ done
 refused 2 '--token-budget 63 should be at least --max-seqs, 64' "$bench" --trace "$trace" --token-budget 63
 refused 2 'cannot open' "$bench" --trace "$work/missing.csv"
 refused 2 'test_bench.sh:1: should be TIMESTAMP' "$bench" --trace "$0"
+refused 2 '--json - and --csv - exclude each other' "$bench" --json - --csv -
+refused 2 'cannot read' "$bench" --compare "$work/missing.json"
+refused 2 'is not JSON' "$bench" --compare "$trace"
+echo '{}' >"$work/empty.json"
+refused 2 'should be what --json wrote' "$bench" --compare "$work/empty.json"
+refused 2 '--plot and --overhead exclude each other' "$bench" --overhead --plot x.svg
 refused 2 'overhead' "$bench" --overhead=9
 refused 2 'speed' "$bench" --speed
 refused 2 'json' "$bench" --json
@@ -369,6 +375,52 @@ grep -q 'request 7 of .* takes 101 KV tokens, more than the cache holds' "$work/
 measure "$work/twice.json" --op page_attention,page_attention --num-q-heads 1 --num-kv-heads 1 --head-dim 8 \
     --context 5 --runs 3
 measured "$work/twice.json" page_attention,page_attention 'layout="nhd"' runs=3
+
+# Everything that can be written of one run, and the same run again compared with it.
+small='--num-q-heads 1 --num-kv-heads 1 --head-dim 8 --context 5,9 --runs 1 --kv-dtype float32,float16'
+# shellcheck disable=SC2086 # several options
+measure "$work/old.json" $small --csv "$work/old.csv"
+# shellcheck disable=SC2086
+measure "$work/new.json" $small --compare "$work/old.json"
+grep -q "against $work/old.json" "$work/stdout" || failed "no table of a comparison"
+python3 -c '
+import csv, json, math, sys
+old, new = (json.load(open(path))["results"] for path in sys.argv[1:3])
+lines = list(csv.DictReader(open(sys.argv[3])))
+assert len(lines) == len(old) == 2
+for line, result in zip(lines, old):
+    assert list(line) == list(result)
+    assert line["kv_dtype"] == result["kv_dtype"] and line["context_lens"] == "5 9" and line["parts_ratio"] == ""
+    assert math.isclose(float(line["median_ms"]), result["median_ms"], rel_tol=1e-12)
+for before, after in zip(old, new):
+    assert after["old_time"] == before["median_ms"] and after["old_noise"] == 0
+    assert math.isclose(after["ratio_to_old"], after["median_ms"] / before["median_ms"], rel_tol=1e-9)
+    assert after["verdict"] == ("faster" if after["ratio_to_old"] < 1 else "slower")
+' "$work/old.json" "$work/new.json" "$work/old.csv" || failed "the comparison with an old run"
+# shellcheck disable=SC2086
+run "$bench" $small --csv - --compare "$work/old.json"
+[ "$code" -eq 0 ] || failed "exit code $code: cl-bench --csv -"
+[ "$(wc -l <"$work/stdout")" -eq 3 ] || failed "--csv - does not write a heading and two lines alone"
+
+# A picture is gnuplot's work; without it nothing is measured.
+mkdir "$work/no_programs"
+PATH="$work/no_programs" run "$bench" --plot "$work/none.svg"
+[ "$code" -eq 1 ] || failed "exit code $code without gnuplot"
+grep -q -- '--plot needs gnuplot' "$work/stderr" || failed "no sentence about a missing gnuplot"
+if command -v gnuplot >/dev/null 2>&1; then
+    # shellcheck disable=SC2086
+    run "$bench" $small --plot "$work/it's a plot.svg"
+    [ "$code" -eq 0 ] || failed "exit code $code: cl-bench --plot"
+    python3 -c '
+import sys, xml.etree.ElementTree as tree
+text = " ".join(tree.parse(sys.argv[1]).getroot().itertext())
+assert "GFLOP/s" in text and "flops per byte" in text and "float32" in text and "float16" in text
+' "$work/it's a plot.svg" || failed "the picture"
+    # shellcheck disable=SC2086
+    run "$bench" $small --plot "$work/missing/plot.svg"
+    [ "$code" -eq 1 ] || failed "exit code $code for a picture that could not be drawn"
+    grep -q 'gnuplot could not draw' "$work/stderr" || failed "no sentence about a picture that could not be drawn"
+fi
 
 measure "$work/overhead.json" --overhead --op "$every" --runs 20
 overheads "$work/overhead.json" "$every" num_calls=20 num_kernels=1 num_q_heads=1 num_kv_heads=1 'context_lens=[1]'

@@ -33,6 +33,7 @@ static const char method_text[] =
     "examples\n"
     "  cl-bench --model llama-3-8b --workload prefill-1024,decode-8x4096 --kv-dtype float32,float16\n"
     "  cl-bench --model gemma-2-9b,gpt-oss-20b --workload all --json results.json\n"
+    "  cl-bench --workload all --compare results.json --plot roofline.svg\n"
     "  cl-bench --op ragged_page_attention,page_attention --seqs 8 --context 4096 --layout nhd\n"
     "  cl-bench --trace AzureLLMInferenceTrace_code.csv --limit 200 --model llama-3-8b --kv-dtype bfloat16\n"
     "  cl-bench --overhead --op page_attention\n"

@@ -45,7 +45,7 @@ typedef struct raw_options {
     const char *q_lens, *context_lens;
     const char *trace_path;
     int32_t limit, step_ms, token_budget, max_seqs, kv_tokens;
-    const char *device, *json_path;
+    const char *device, *json_path, *csv_path, *plot_path, *compare_path;
     uint64_t given;
 } raw_options;
 
@@ -136,6 +136,13 @@ static const tool_option table[] = {
     {.help = "what to write"},
     {"json", "FILE|-", tool_read_text, FIELD(json_path), .modes = MODE_MEASURE,
      .help = "also write the results as JSON; with - the table goes to stderr"},
+    {"csv", "FILE|-", tool_read_text, FIELD(csv_path), .modes = MODE_MEASURE,
+     .help = "also write them as comma-separated values"},
+    {"compare", "FILE", tool_read_text, FIELD(compare_path), .modes = MODE_MEASURE,
+     .help = "the --json of an earlier run: the ratio of each time to the old one, with the\n"
+             "noise of both"},
+    {"plot", "FILE.svg", tool_read_text, FIELD(plot_path), .modes = MODE_PROBLEM,
+     .help = "draw the results under the roofline, with gnuplot"},
     {"list", NULL, tool_read_flag, FIELD(list), .modes = MODE_LIST,
      .help = "operations, models, workloads, dtypes, layouts, families and devices; nothing is\nmeasured"},
     {"help", NULL, NULL, .help = "this text"},
@@ -315,6 +322,22 @@ static bool check_mode(const raw_options *raw)
     return tool_options_check_mode(table, raw->given, MODE_TIME, "goes with --trace only");
 }
 
+/* What is written, and what it needs beforehand. */
+static bool check_output(bench_options *options)
+{
+    if (options->json_path && options->csv_path && strcmp(options->json_path, "-") == 0 &&
+        strcmp(options->csv_path, "-") == 0)
+        return tool_error("--json - and --csv - exclude each other");
+    if (options->compare_path) {
+        options->old = tool_json_read(options->compare_path);
+        if (!options->old)
+            return false;
+        if (!cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(options->old, "results")))
+            return tool_error("--compare %s: should be what --json wrote", options->compare_path);
+    }
+    return true;
+}
+
 static bool choose(raw_options *raw, bench_options *options)
 {
     *options = (bench_options){
@@ -324,6 +347,9 @@ static bool choose(raw_options *raw, bench_options *options)
         .device = raw->device,
         .runs = raw->runs,
         .json_path = raw->json_path,
+        .csv_path = raw->csv_path,
+        .plot_path = raw->plot_path,
+        .compare_path = raw->compare_path,
     };
     if (!check_mode(raw))
         return false;
@@ -335,7 +361,7 @@ static bool choose(raw_options *raw, bench_options *options)
         choose_smallest_problem(raw);
     if (raw->kv_dtypes.count == 0)
         raw->kv_dtypes = (tool_choice){.count = 1, .indices = {raw->dtype}};
-    return choose_operations(raw, options) && choose_problems(raw, options);
+    return choose_operations(raw, options) && choose_problems(raw, options) && check_output(options);
 }
 
 tool_options_result bench_options_parse(bench_options *options, int argc, char **argv)
@@ -362,6 +388,7 @@ void bench_options_finish(bench_options *options)
     for (int i = 0; i < options->num_workloads; i++)
         bench_workload_finish(&options->workloads[i]);
     bench_trace_finish(&options->replay.trace);
+    cJSON_Delete(options->old);
     free(options->workloads);
     free(options->problems);
     *options = (bench_options){0};

@@ -5,6 +5,7 @@
 
 #include "bench/problem.h"
 #include "bench/replay.h"
+#include "common/json.h"
 #include "common/options.h"
 
 /* What to measure; every value has been checked. Strings point into argv. */
@@ -20,7 +21,11 @@ typedef struct bench_options {
     clattn_family family;
     const char *device; /* NULL = best */
     int32_t runs;
-    const char *json_path; /* NULL = none, "-" = standard output */
+    const char *json_path;    /* NULL = none, "-" = standard output */
+    const char *csv_path;     /* likewise; not both to standard output */
+    const char *plot_path;    /* NULL = none */
+    const char *compare_path; /* NULL = none */
+    cJSON *old;               /* the record there */
 } bench_options;
 
 /* Fills in the options if the result is TOOL_OPTIONS_READ; prints the help if that was asked for. */

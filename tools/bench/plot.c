@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A script for gnuplot, which runs as a child process. */
+#include "bench/plot.h"
+
+#include "bench/statistics.h"
+#include "common/message.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATH_BYTES 4096
+
+bool bench_plot_check(void)
+{
+    const char *folder = getenv("PATH");
+    while (folder && *folder) {
+        char path[PATH_BYTES];
+        const size_t length = strcspn(folder, ":");
+        const int written = snprintf(path, sizeof path, "%.*s/gnuplot", (int)length, folder);
+        if (written > 0 && (size_t)written < sizeof path && access(path, X_OK) == 0)
+            return true;
+        folder += length + (folder[length] == ':');
+    }
+    return tool_error("--plot needs gnuplot, and there is none in PATH (Debian: gnuplot-nox)");
+}
+
+/* A text as gnuplot reads it between single quotes. */
+static void write_quoted(const char *text, FILE *script)
+{
+    fputc('\'', script);
+    for (; *text; text++)
+        fprintf(script, *text == '\'' ? "''" : "%c", *text == '\n' ? ' ' : *text);
+    fputc('\'', script);
+}
+
+static const cJSON *results_of(const cJSON *record)
+{
+    return cJSON_GetObjectItemCaseSensitive(record, "results");
+}
+
+static double number_of(const cJSON *result, const char *key)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(result, key);
+    return cJSON_IsNumber(value) ? value->valuedouble : 0.0;
+}
+
+static const char *text_of(const cJSON *result, const char *key)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(result, key);
+    return cJSON_IsString(value) ? value->valuestring : "";
+}
+
+/* The median of a rate over the results; 0 for want of memory. */
+static double median_of(const cJSON *record, const char *key)
+{
+    const int count = cJSON_GetArraySize(results_of(record));
+    double *samples = calloc((size_t)count + 1, sizeof *samples);
+    double median = 0.0;
+    int i = 0;
+    for (const cJSON *result = results_of(record)->child; samples && result; result = result->next)
+        samples[i++] = number_of(result, key);
+    if (samples && count > 0)
+        median = bench_quartiles_of(samples, (size_t)count).median;
+    free(samples);
+    return median;
+}
+
+/* The points as a data block, whose strings stand between double quotes; names have none. */
+static void write_points(const cJSON *record, FILE *script)
+{
+    fputs("$points << END_OF_POINTS\n", script);
+    for (const cJSON *result = results_of(record)->child; result; result = result->next) {
+        const char *layer = text_of(result, "layer");
+        fprintf(script, "%.9g %.9g \"%s%s%s %s %s %s\"\n", number_of(result, "flops") / number_of(result, "bytes"),
+                number_of(result, "gflops"), text_of(result, "model"), strcmp(layer, "all") == 0 ? "" : "/",
+                strcmp(layer, "all") == 0 ? "" : layer, text_of(result, "workload"), text_of(result, "kv_dtype"),
+                text_of(result, "layout"));
+    }
+    fputs("END_OF_POINTS\n", script);
+}
+
+static void write_script(const cJSON *record, const char *path, FILE *script)
+{
+    const cJSON *first = results_of(record)->child;
+    fputs("set terminal svg size 1100,700 noenhanced background rgb 'white'\nset output ", script);
+    write_quoted(path, script);
+    fputs("\nset title ", script);
+    write_quoted(text_of(first, "device"), script);
+    fprintf(script, "\npeak = %.9g\nbandwidth = %.9g\n", median_of(record, "peak_gflops"),
+            median_of(record, "read_gbytes_per_s"));
+    write_points(record, script);
+    fputs("roof(x) = bandwidth * x < peak ? bandwidth * x : peak\n"
+          "stats $points using 1 name 'x' nooutput\n"
+          "ridge = peak / bandwidth\n"
+          "set xrange [(x_min < ridge ? x_min : ridge) / 4 : (x_max > ridge ? x_max : ridge) * 4]\n"
+          "set logscale xy\n"
+          "set samples 1000\n"
+          "set grid\n"
+          "set key bottom right\n"
+          "set xlabel 'flops per byte'\n"
+          "set ylabel 'GFLOP/s'\n"
+          "plot roof(x) with lines linewidth 2 title "
+          "sprintf('%.1f GFLOP/s, %.1f GB/s measured', peak, bandwidth), \\\n"
+          "     $points using 1:2 with points pointtype 7 title 'attention', \\\n"
+          "     $points using 1:2:3 with labels left offset 0.7,0 font ',9' notitle\n",
+          script);
+}
+
+bool bench_plot_write(const cJSON *record, const char *path)
+{
+    /* gnuplot may end before it has read everything; that is an error to report, not a signal to die of. */
+    void (*previous)(int) = signal(SIGPIPE, SIG_IGN);
+    FILE *script = popen("gnuplot", "w");
+    if (!script)
+        return tool_error("cannot start gnuplot: %s", strerror(errno));
+    write_script(record, path, script);
+    const int status = pclose(script);
+    signal(SIGPIPE, previous);
+    return status == 0 || tool_error("gnuplot could not draw %s", path);
+}
