@@ -64,6 +64,8 @@ typedef struct clattn_tuning_answer {
  * The row that a plan or call runs with on a device of these facts: found by the code that plans ask, without a device.
  * Thread-safe.
  *
+ * Edge      verdicts are not asked: with clattn_context_params.verify_kernels a kernel that does not prove itself is
+ *           replaced by the plain family's, which takes the same work items
  * Errors    those of clattn_plan_create() for the same fields; the sentence is answer->refusal
  *           INVALID_ARGUMENT  facts, params or answer is NULL; family out of range
  *           INVALID_TUNING    an override that the device cannot run, or a device on which no tile fits

@@ -4,13 +4,14 @@
 # cl-info tells of devices, rows and caches what is so: rows agree with the device's facts and with what cl-bench ran,
 # counts with the files that lie there. Wrong usage, absent devices and damaged caches are told apart.
 #
-# usage: test_info.sh CL_INFO CL_BENCH PLANT_CACHE VERSION
+# usage: test_info.sh CL_INFO CL_BENCH PLANT_CACHE VERSION SOURCE_FOLDER
 set -eu
 
 info=$1
 bench=$2
 plant=$3
 version=$4
+headers=$5/include/clattn
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -51,8 +52,13 @@ told()
     shift 2
     run "$info" --json "$@"
     [ "$code" -eq "$expected_code" ] || failed "exit code $code instead of $expected_code: $*"
-    CHECK=$check VERSION=$version python3 -c '
-import json, os, sys
+    CHECK=$check VERSION=$version HEADERS=$headers python3 -c '
+import json, os, re, sys
+
+def fields(header, struct):
+    text = open(os.path.join(os.environ["HEADERS"], header)).read()
+    body = re.search(r"typedef struct %s \{(.*?)\n\}" % struct, text, re.S).group(1)
+    return re.findall(r"(\w+)(?:\[\w+\])?;", re.sub(r"/\*.*?\*/", "", body, flags=re.S))
 
 told = json.load(open(sys.argv[1]))
 assert list(told) == ["version", "error", "devices", "cache"], list(told)
@@ -75,6 +81,7 @@ def check_row(row, device):
     assert row["refusal"] is None
     positive(row, "decode_max_rows", "target_groups", "min_split_tokens")
     for tile in row["decode"], row["prefill"]:
+        assert list(tile) == fields("tuning_query.h", "clattn_tuning_tile"), list(tile)
         assert tile["level"] == "default", tile
         positive(tile, "block_q", "block_kv", "work_group_size", "heads", "lanes")
         assert 0 <= tile["local_memory_bytes"] <= device["local_memory_bytes"], tile
@@ -83,6 +90,8 @@ def check_row(row, device):
 
 def check_device(device):
     assert device["type"] in ("cpu", "gpu", "accelerator", "other"), device["type"]
+    names = fields("device.h", "clattn_device_facts")
+    assert list(device)[1:1 + len(names)] == names, list(device)
     assert device["name"] and device["platform"] and device["driver"], device
     positive(device, "num_compute_units", "max_work_group_size", "preferred_multiple", "float_vector_width",
              "local_memory_bytes", "global_memory_bytes", "max_allocation_bytes")
