@@ -3,7 +3,10 @@
  * Every scenario of the fault tests without a fault, on whatever device there is. test_balance.sh runs it under the
  * balance layer, which counts what it releases.
  *
- * usage: test_balance [--leak device|context|queue|buffer|program|kernel|event]    leaves one reference behind
+ * usage: test_balance [SCENARIO... | --leak device|context|queue|buffer|program|kernel|event]
+ *
+ * Without an argument all of them run; a SCENARIO is a function and a variant, such as "clattn_kv_cache_append, slots".
+ * --leak leaves one reference behind.
  */
 #include "scenario.h"
 
@@ -56,16 +59,34 @@ static void leave_behind(const char *kind)
     fault_world_close(&world);
 }
 
+static bool is_wanted(const char *name, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], name) == 0)
+            return true;
+    }
+    return argc < 2;
+}
+
 int main(int argc, char **argv)
 {
+    static char names[FAULT_MAX_SCENARIOS][96];
     struct CMUnitTest table[FAULT_MAX_SCENARIOS] = {{0}};
     size_t num_tests = 0;
     if (argc > 2 && strcmp(argv[1], "--leak") == 0) {
         leave_behind(argv[2]);
         return EXIT_SUCCESS;
     }
-    for (int i = 0; fault_scenario_at(i) != NULL; i++)
-        table[num_tests++] = (struct CMUnitTest){
-            .name = fault_scenario_at(i)->function, .test_func = run, .initial_state = (void *)fault_scenario_at(i)};
+    for (int i = 0; fault_scenario_at(i) != NULL; i++) {
+        const fault_scenario *scenario = fault_scenario_at(i);
+        snprintf(names[i], sizeof names[i], "%s, %s", scenario->function, scenario->variant);
+        if (is_wanted(names[i], argc, argv))
+            table[num_tests++] =
+                (struct CMUnitTest){.name = names[i], .test_func = run, .initial_state = (void *)scenario};
+    }
+    if (argc > 1 && num_tests != (size_t)argc - 1) {
+        fprintf(stderr, "%zu of %d scenarios exist\n", num_tests, argc - 1);
+        return EXIT_FAILURE;
+    }
     return _cmocka_run_group_tests("balance", table, num_tests, NULL, NULL);
 }
