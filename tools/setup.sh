@@ -30,6 +30,7 @@ opencl-headers
 pkg-config
 pocl-opencl-icd
 python3
+valgrind
 "
 
 # With --matrix. Apart, since some are OpenCL drivers, which every program on the machine would then see.

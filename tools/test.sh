@@ -12,7 +12,8 @@
 #                installed (tests/matrix/run_on.sh); ends with a table of the results; takes about an hour
 #   --ci         what continuous integration runs: formatting, gcc and clang with warnings as errors (build-gcc/,
 #                build-clang/), every test of both builds on PoCL, a part of --matrix, then --sanitize; the kernels are
-#                compiled for GPUs (suite "offline") once; each fuzz target runs for 20 seconds (tools/fuzz.sh)
+#                compiled for GPUs (suite "offline") once; a few tests under valgrind, and those of threads with
+#                ThreadSanitizer (build-tsan/); each fuzz target runs for 20 seconds (tools/fuzz.sh)
 #   --help       this text
 set -u
 
@@ -64,14 +65,23 @@ print(*counts.values())
 PYTHON
 }
 
-# build FOLDER [MESON_OPTION...]
-build()
+# build_targets TARGETS FOLDER [MESON_OPTION...]: TARGETS are words, none = all
+build_targets()
 {
+    targets=$1
+    shift
     heading "$1: build"
-    if ! sh tools/setup.sh "$@" || ! meson compile -C "$1"; then
+    # shellcheck disable=SC2086 # a list of words
+    if ! sh tools/setup.sh "$@" || ! meson compile -C "$1" $targets; then
         step_failed "$1: build"
         return 1
     fi
+}
+
+# build FOLDER [MESON_OPTION...]
+build()
+{
+    build_targets '' "$@"
 }
 
 # run_tests FOLDER [MESON_TEST_OPTION...]
@@ -145,6 +155,18 @@ test_fuzz()
     done
 }
 
+test_threads()
+{
+    build_targets test_threads build-tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false \
+        -Dtools=false -Dexamples=false && run_tests build-tsan --setup tsan --suite threads
+}
+
+# Of a build that is there.
+test_valgrind()
+{
+    run_tests build-gcc --setup valgrind --suite memcheck
+}
+
 test_ci()
 {
     export OCL_ICD_VENDORS="${OCL_ICD_VENDORS:-pocl.icd}"
@@ -155,9 +177,11 @@ test_ci()
     build build-gcc -Dwerror=true && run_tests build-gcc --timeout-multiplier 3 && matrix build-gcc ci
     export CC=clang CXX=clang++
     # What other compilers make of the kernels does not depend on ours.
-    build build-clang -Dwerror=true && run_tests build-clang --timeout-multiplier 3 --no-suite offline
+    build build-clang -Dwerror=true && run_tests build-clang --timeout-multiplier 3 --no-suite offline --no-suite valgrind
     export CC=gcc CXX=g++
     test_sanitized
+    test_threads
+    test_valgrind
     test_fuzz
 }
 
@@ -168,7 +192,7 @@ for argument; do
     --matrix) [ "$mode" = ci ] || mode=matrix ;;
     --sanitize) [ "$mode" = ci ] || mode=sanitized ;; # --ci does it as well
     -h | --help)
-        sed -n '4,16s/^# \{0,1\}//p' "$0"
+        sed -n '4,17s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
     *)

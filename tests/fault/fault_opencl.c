@@ -136,6 +136,10 @@ WRAP_RELEASE(clReleaseProgram, PROGRAM, cl_program)
 WRAP_RELEASE(clReleaseKernel, KERNEL, cl_kernel)
 WRAP_RELEASE(clReleaseEvent, EVENT, cl_event)
 
+WRAP_ENQUEUE(clEnqueueReadBuffer,
+             (cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size, void *to,
+              cl_uint num_events, const cl_event *events, cl_event *event),
+             (queue, buffer, blocking, offset, size, to, num_events, events, event))
 WRAP_ENQUEUE(clEnqueueWriteBuffer,
              (cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size, const void *from,
               cl_uint num_events, const cl_event *events, cl_event *event),

@@ -30,7 +30,7 @@ expect()
 expect "a write behind a buffer" 'Invalid write of size 4' _pocl_kernel_copy
 expect "a read behind a buffer" 'Invalid read of size 4' _pocl_kernel_copy
 expect "a read of what nobody wrote" 'uninitialised value' _pocl_kernel_copy
-expect "a leaked buffer" 'are definitely lost' leak_a_buffer
+expect "a leaked buffer" 'are definitely lost' support_buffer_create
 expect "leaked memory" '^==[0-9]*== 93 bytes in 1 blocks are definitely lost' leak_memory
 if [ "$status" -eq 0 ]; then
     printf 'defects were reported, but the exit status is 0\n' >&2
