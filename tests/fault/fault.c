@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -202,10 +203,16 @@ static int counted_file(int file)
     return file;
 }
 
-/* No caller here creates a file by open(), so there is no mode to hand on. */
 int __wrap_open64(const char *path, int flags, ...)
 {
-    return file_fails("open", EMFILE, CLATTN_OK) ? -1 : counted_file(__real_open64(path, flags));
+    mode_t mode = 0;
+    if ((flags & O_CREAT) != 0) {
+        va_list arguments;
+        va_start(arguments, flags);
+        mode = va_arg(arguments, mode_t);
+        va_end(arguments);
+    }
+    return file_fails("open", EMFILE, CLATTN_OK) ? -1 : counted_file(__real_open64(path, flags, mode));
 }
 
 int __wrap_mkstemp64(char *path)

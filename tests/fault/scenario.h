@@ -11,6 +11,7 @@ typedef struct fault_scenario {
     /* What may fail without the call failing, separated by blanks; releases and files may everywhere. */
     const char *tolerated;
     clattn_status device_status; /* what it is if a device does not answer, 0 = an OpenCL error */
+    bool distrusts;              /* what OpenCL refuses in the trial of a kernel may count against the kernel */
     bool silent;                 /* the function has nowhere to put a sentence */
     bool
         only_once; /* a device that is gone for good leaves it no way to wait for reads of its memory, which it keeps */

@@ -258,6 +258,24 @@ static void forget_kernels_and_files(fault_world *world)
     forget_kernels(world, directory);
 }
 
+static void open_verifying(fault_world *world)
+{
+    open_used(world);
+    world->verify_kernels = true;
+}
+
+/* Whatever failed, the next process does not take the kernel for one that somebody died with. */
+static void check_verified(fault_world *world)
+{
+    check_append(world);
+    release_event(world);
+    char directory[SUPPORT_PATH_BYTES];
+    snprintf(directory, sizeof directory, "%s", clattn_context_cache_dir(world->device.ctx));
+    forget_kernels(world, directory);
+    fault_require_ok(world, call_append(world));
+    check_append(world);
+}
+
 static void forget_kernels_but_no_file(fault_world *world)
 {
     forget_kernels(world, world->directory);
@@ -370,6 +388,16 @@ static const fault_scenario scenarios[] = {
      .prepare = forget_kernels_and_files,
      .call = call_append,
      .check = check_loaded,
+     .undo = release_event},
+    {.function = "clattn_kv_cache_append",
+     .variant = "first use, verified",
+     .tolerated = "malloc calloc strdup clGetProgramInfo",
+     .distrusts = true,
+     .only_once = true,
+     .open = open_verifying,
+     .prepare = forget_kernels_and_files,
+     .call = call_append,
+     .check = check_verified,
      .undo = release_event},
     {.function = "clattn_kv_cache_append",
      .variant = "first use, from disk",
