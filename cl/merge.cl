@@ -79,7 +79,7 @@ clattn_merge(global STORAGE(OUT_DTYPE) *restrict out, global float *restrict sta
              global const float *restrict max_in, global const float *restrict sum_in, global const int *restrict plan,
              const attention_args args, const merge_args states)
 {
-    const results_t results = {out, states_out, denominators, sinks, 0, 0};
+    const results_t results = results_at(out, states_out, denominators, sinks, 0, 0, &args);
     const int kv_head = (int)get_group_id(0) % args.num_kv_heads;
     const merge_item item = load_merge_item(plan, &args, &states, (int)get_group_id(0) / args.num_kv_heads);
 
@@ -104,11 +104,11 @@ clattn_merge(global STORAGE(OUT_DTYPE) *restrict out, global float *restrict sta
         }
 
         const int packed_row = item.first_row + row;
-        const row_result result = finalize_row(&joint, sinks, &args, kv_head, packed_row);
+        const row_result result = finalize_row(&joint, results.sinks, &args, kv_head, packed_row);
         const ulong to = out_offset(&args, item.first_token, kv_head, packed_row);
         for (int i = 0; i < COLUMNS; ++i)
             if (COLUMN(i) < HEAD_DIM_V)
-                STORE(OUT_DTYPE)(out, to + (ulong)COLUMN(i), acc[i] * result.scale);
+                STORE(OUT_DTYPE)(results.out, to + (ulong)COLUMN(i), acc[i] * result.scale);
         if (get_local_id(0) == 0)
             store_state(&results, &args, item.first_token, kv_head, packed_row, &result);
     }

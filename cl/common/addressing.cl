@@ -24,14 +24,25 @@ static inline void kv_cursor_advance(kv_cursor *cursor)
     }
 }
 
+/* The token's row, from its kv head's first one on. */
+static inline ulong k_row_offset(const kv_cursor *cursor, const attention_args *args)
+{
+    return (ulong)cursor->pages[cursor->page] * args->k_page_stride + (ulong)cursor->slot * args->k_slot_stride;
+}
+
+static inline ulong v_row_offset(const kv_cursor *cursor, const attention_args *args)
+{
+    return (ulong)cursor->pages[cursor->page] * args->v_page_stride + (ulong)cursor->slot * args->v_slot_stride;
+}
+
 static inline ulong k_offset(const kv_cursor *cursor, const attention_args *args)
 {
-    return args->k_offset + (ulong)cursor->pages[cursor->page] * args->k_page_stride + (ulong)cursor->slot * args->k_slot_stride;
+    return args->k_offset + k_row_offset(cursor, args);
 }
 
 static inline ulong v_offset(const kv_cursor *cursor, const attention_args *args)
 {
-    return args->v_offset + (ulong)cursor->pages[cursor->page] * args->v_page_stride + (ulong)cursor->slot * args->v_slot_stride;
+    return args->v_offset + v_row_offset(cursor, args);
 }
 
 /* Queries, results and their softmax states: a packed row's token and head times their strides. */
@@ -46,18 +57,18 @@ static inline ulong q_offset(const attention_args *args, int first_token, int kv
     return args->q_offset + row_offset(args, first_token, kv_head, row, args->q_token_stride, args->q_head_stride);
 }
 
+/* The results' from their first element on, where results_t points. */
 static inline ulong out_offset(const attention_args *args, int first_token, int kv_head, int row)
 {
-    return args->out_offset + row_offset(args, first_token, kv_head, row, args->out_token_stride, args->out_head_stride);
+    return row_offset(args, first_token, kv_head, row, args->out_token_stride, args->out_head_stride);
 }
 
 static inline ulong state_offset(const attention_args *args, int first_token, int kv_head, int row)
 {
-    return args->state_offset + row_offset(args, first_token, kv_head, row, args->state_token_stride, args->state_head_stride);
+    return row_offset(args, first_token, kv_head, row, args->state_token_stride, args->state_head_stride);
 }
 
 static inline ulong denominator_offset(const attention_args *args, int first_token, int kv_head, int row)
 {
-    return args->denominator_offset +
-           row_offset(args, first_token, kv_head, row, args->denominator_token_stride, args->denominator_head_stride);
+    return row_offset(args, first_token, kv_head, row, args->denominator_token_stride, args->denominator_head_stride);
 }

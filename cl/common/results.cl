@@ -22,6 +22,16 @@ typedef struct {
     global float2 *partial_sums; /*   largest logits and sums */
 } results_t;
 
+/* The kernel's pointers, moved to the first element of what they stand for: a pointer takes less than it and an offset. */
+static inline results_t results_at(global STORAGE(OUT_DTYPE) *out, global float *states, global float *denominators,
+                                   global const float *sinks, global float *partial_acc, global float2 *partial_sums,
+                                   const attention_args *args)
+{
+    const results_t results = {out + args->out_offset, states + args->state_offset, denominators + args->denominator_offset,
+                               sinks + args->sinks_offset, partial_acc, partial_sums};
+    return results;
+}
+
 /* How a finished row is written: acc * scale, and its state. */
 typedef struct {
     float scale;
@@ -36,7 +46,7 @@ typedef struct {
 static inline row_sums join_sinks(const row_sums *sums, global const float *sinks, const attention_args *args, int kv_head, int q_head)
 {
     global const float *row_sinks =
-        sinks + args->sinks_offset + (ulong)q_head * args->sinks_q_head_stride + (ulong)kv_head * args->sinks_kv_head_stride;
+        sinks + (ulong)q_head * args->sinks_q_head_stride + (ulong)kv_head * args->sinks_kv_head_stride;
     row_sums joint = *sums;
     for (int i = 0; i < args->num_sinks; ++i)
         joint.max = fmax(joint.max, row_sinks[i]);

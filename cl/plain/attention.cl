@@ -75,7 +75,7 @@ clattn_attention(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE
                  global float *restrict denominators, global const float *restrict sinks, global float *restrict partial_acc,
                  global float2 *restrict partial_sums, global const int *restrict plan, const attention_args args)
 {
-    const results_t results = {out, states, denominators, sinks, partial_acc, partial_sums};
+    const results_t results = results_at(out, states, denominators, sinks, partial_acc, partial_sums, &args);
     const int kv_head = (int)get_group_id(0) % args.num_kv_heads;
     const work_item_t item = load_work_item(plan, &args, (int)get_group_id(0) / args.num_kv_heads);
     const sequence_t sequence = load_sequence(plan, &args, item.sequence);

@@ -9,7 +9,7 @@
  *
  * Grid      work-groups of WORK_GROUP_SIZE; group = item * num_kv_heads + kv_head
  * Memory    BLOCK_Q * (HEAD_DIM + BLOCK_KV + 1) + max(BLOCK_Q * BLOCK_KV * LANES_PER_KEY, KEY_GROUPS * BLOCK_Q * HEAD_DIM_V)
- *           + WORK_GROUP_SIZE + 4 * BLOCK_Q + 4 * BLOCK_KV floats of local memory
+ *           + WORK_GROUP_SIZE + 5 * BLOCK_Q + 4 * BLOCK_KV floats of local memory, each array padded to whole vectors
  */
 
 /* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, STATE, NUMERATOR. Tunables: see tile.cl. */
@@ -93,20 +93,21 @@ static inline void accumulate_pv(float4 acc[V_VECTORS][BLOCK_Q], local const flo
     }
 }
 
-__attribute__((reqd_work_group_size(WORK_GROUP_SIZE, 1, 1))) kernel void
+SUB_GROUPS __attribute__((reqd_work_group_size(WORK_GROUP_SIZE, 1, 1))) kernel void
 clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_DTYPE) *restrict k,
               global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict states,
               global float *restrict denominators, global const float *restrict sinks, global float *restrict partial_acc,
               global float2 *restrict partial_sums, global const int *restrict plan, const attention_args args)
 {
     local float q_tile[BLOCK_Q * HEAD_DIM];
-    local float s_tile[BLOCK_Q * SCORE_STRIDE];
-    local float stage[STAGE_FLOATS];
-    local float scratch[WORK_GROUP_SIZE];
-    local float factors[BLOCK_Q];
+    local float s_tile[PADDED(BLOCK_Q * SCORE_STRIDE)];
+    local float stage[PADDED(STAGE_FLOATS)];
+    local float scratch[PADDED(WORK_GROUP_SIZE)];
+    local float factors[PADDED(BLOCK_Q)];
+    local ulong result_rows[PADDED(BLOCK_Q)];
     local row_bounds bounds;
     local tile_rows rows;
-    const results_t results = {out, states, denominators, sinks, partial_acc, partial_sums};
+    const results_t results = results_at(out, states, denominators, sinks, partial_acc, partial_sums, &args);
 
     const int thread = (int)get_local_id(0);
     const int kv_head = (int)get_group_id(0) % args.num_kv_heads;
@@ -116,6 +117,9 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
 
     load_q_tile(q_tile, q, &sequence, &args, &item, kv_head);
     load_row_bounds(&bounds, &sequence, &args, &item);
+    load_result_rows(result_rows, &sequence, &args, &item, kv_head);
+    k += args.k_offset + (ulong)kv_head * args.k_head_stride;
+    v += args.v_offset + (ulong)kv_head * args.v_head_stride;
     row_sums state = {NO_LOGIT, 0.0f};
     float4 acc[V_VECTORS][BLOCK_Q];
 #pragma unroll
@@ -126,7 +130,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     }
 
     for (int tile = item.kv_begin; tile < item.kv_end; tile += BLOCK_KV) {
-        load_tile_rows(&rows, plan, &sequence, &args, &item, tile, kv_head);
+        load_tile_rows(&rows, plan, &sequence, &args, &item, tile);
         barrier(CLK_LOCAL_MEM_FENCE); /* RAW rows, q_tile, bounds */
         compute_qk(s_tile, stage, q_tile, k, &rows, &args);
         softmax_update(s_tile, scratch, factors, &bounds, tile, &state);
@@ -157,6 +161,6 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
         for (int team = 0; team < KEY_GROUPS; ++team)
             sum += stage[team * BLOCK_Q * HEAD_DIM_V + i];
         if (row < item.num_rows)
-            store_result(&results, &sequence, &args, &item, kv_head, row, i % HEAD_DIM_V, sum * factors[row]);
+            store_result(&results, &item, result_rows[row] + (ulong)(i % HEAD_DIM_V), sum * factors[row]);
     }
 }

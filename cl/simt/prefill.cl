@@ -13,7 +13,7 @@
  *
  * Grid      work-groups of WORK_GROUP_SIZE; group = item * num_kv_heads + kv_head
  * Memory    HEAD_DIM * (BLOCK_Q + 1) + BLOCK_Q * (BLOCK_KV + 1) + max(K_CHUNK * (BLOCK_KV + 1), V_CHUNK * HEAD_DIM_V)
- *           + WORK_GROUP_SIZE + 4 * BLOCK_Q + 4 * BLOCK_KV floats of local memory
+ *           + WORK_GROUP_SIZE + 5 * BLOCK_Q + 4 * BLOCK_KV floats of local memory, each array padded to whole vectors
  */
 
 /* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, STATE, NUMERATOR. Tunables: see tile.cl. */
@@ -137,20 +137,21 @@ static inline void accumulate_pv(float acc[ROWS_PER_THREAD][COLUMNS_PER_THREAD],
     }
 }
 
-__attribute__((reqd_work_group_size(WORK_GROUP_SIZE, 1, 1))) kernel void
+SUB_GROUPS __attribute__((reqd_work_group_size(WORK_GROUP_SIZE, 1, 1))) kernel void
 clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_DTYPE) *restrict k,
                global const STORAGE(V_DTYPE) *restrict v, global STORAGE(OUT_DTYPE) *restrict out, global float *restrict states,
                global float *restrict denominators, global const float *restrict sinks, global float *restrict partial_acc,
                global float2 *restrict partial_sums, global const int *restrict plan, const attention_args args)
 {
     local float q_tile[HEAD_DIM * Q_STRIDE];
-    local float s_tile[BLOCK_Q * SCORE_STRIDE];
+    local float s_tile[PADDED(BLOCK_Q * SCORE_STRIDE)];
     local float stage[STAGE_FLOATS];
-    local float scratch[WORK_GROUP_SIZE];
-    local float factors[BLOCK_Q];
+    local float scratch[PADDED(WORK_GROUP_SIZE)];
+    local float factors[PADDED(BLOCK_Q)];
+    local ulong result_rows[PADDED(BLOCK_Q)];
     local row_bounds bounds;
     local tile_rows rows;
-    const results_t results = {out, states, denominators, sinks, partial_acc, partial_sums};
+    const results_t results = results_at(out, states, denominators, sinks, partial_acc, partial_sums, &args);
 
     const int kv_head = (int)get_group_id(0) % args.num_kv_heads;
     const work_item_t item = load_work_item(plan, &args, (int)get_group_id(0) / args.num_kv_heads);
@@ -160,6 +161,9 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
 
     load_q_tile(q_tile, q, &sequence, &args, &item, kv_head);
     load_row_bounds(&bounds, &sequence, &args, &item);
+    load_result_rows(result_rows, &sequence, &args, &item, kv_head);
+    k += args.k_offset + (ulong)kv_head * args.k_head_stride;
+    v += args.v_offset + (ulong)kv_head * args.v_head_stride;
     row_sums state = {NO_LOGIT, 0.0f};
     float acc[ROWS_PER_THREAD][COLUMNS_PER_THREAD];
 #pragma unroll
@@ -171,7 +175,7 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
     barrier(CLK_LOCAL_MEM_FENCE); /* RAW q_tile, bounds */
 
     for (int tile = item.kv_begin; tile < item.kv_end; tile += BLOCK_KV) {
-        load_tile_rows(&rows, plan, &sequence, &args, &item, tile, kv_head);
+        load_tile_rows(&rows, plan, &sequence, &args, &item, tile);
         compute_qk(s_tile, q_tile, stage, k, &rows, &args);
         softmax_update(s_tile, scratch, factors, &bounds, tile, &state);
 #pragma unroll
@@ -192,7 +196,7 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
         for (int j = 0; j < COLUMNS_PER_THREAD; ++j) {
             const int d = x + j * TILE_COLUMNS;
             if (row < item.num_rows && d < HEAD_DIM_V)
-                store_result(&results, &sequence, &args, &item, kv_head, row, d, acc[i][j] * factors[row]);
+                store_result(&results, &item, result_rows[row] + (ulong)d, acc[i][j] * factors[row]);
         }
     }
 }

@@ -6,8 +6,8 @@
  *
  * All barriers are unconditional: PoCL miscompiles some conditional ones, and divergent ones are undefined anywhere.
  */
-#if !defined(BLOCK_Q) || !defined(BLOCK_KV) || !defined(WORK_GROUP_SIZE)
-#error "BLOCK_Q, BLOCK_KV and WORK_GROUP_SIZE are missing"
+#if !defined(BLOCK_Q) || !defined(BLOCK_KV) || !defined(WORK_GROUP_SIZE) || !defined(SUB_GROUP_SIZE)
+#error "BLOCK_Q, BLOCK_KV, WORK_GROUP_SIZE and SUB_GROUP_SIZE are missing"
 #endif
 #if !defined(HEAD_DIM) || !defined(HEAD_DIM_V)
 #error "HEAD_DIM and HEAD_DIM_V are missing"
@@ -20,10 +20,20 @@
 #error "BLOCK_Q must divide WORK_GROUP_SIZE"
 #endif
 
+/* Work-items that run as one, 0 = as the compiler likes. Only for compilers with cl_intel_required_subgroup_size. */
+#if SUB_GROUP_SIZE > 0
+#define SUB_GROUPS __attribute__((intel_reqd_sub_group_size(SUB_GROUP_SIZE)))
+#else
+#define SUB_GROUPS
+#endif
+
+/* Elements of a local array: whole vectors, since some compilers let each array begin at a vector's address. */
+#define PADDED(num_elements) (((num_elements) + 3) / 4 * 4)
+
 DEFINE_LOAD_VECTOR(4)
 DEFINE_LOAD_HALF_VECTOR(4)
 
-/* Where the rows of a tile's keys lie. */
+/* Where the rows of a tile's keys lie, from those of page 0 and slot 0 of the kv head on. */
 typedef struct {
     ulong k[BLOCK_KV];
     ulong v[BLOCK_KV];
@@ -31,8 +41,8 @@ typedef struct {
 
 /* The keys that each row sees, within the item. */
 typedef struct {
-    int first[BLOCK_Q];
-    int past[BLOCK_Q];
+    int first[PADDED(BLOCK_Q)];
+    int past[PADDED(BLOCK_Q)];
 } row_bounds;
 
 static inline void load_row_bounds(local row_bounds *bounds, const sequence_t *sequence, const attention_args *args,
@@ -45,14 +55,24 @@ static inline void load_row_bounds(local row_bounds *bounds, const sequence_t *s
     }
 }
 
+/* Where the output of each row goes, or of its partial state: worked out ahead, what it takes is not kept until the end. */
+static inline void load_result_rows(local ulong *result_rows, const sequence_t *sequence, const attention_args *args,
+                                    const work_item_t *item, int kv_head)
+{
+    for (int row = (int)get_local_id(0); row < BLOCK_Q; row += WORK_GROUP_SIZE)
+        result_rows[row] = item->partial >= 0
+                               ? partial_row(args, item->partial, row, kv_head) * HEAD_DIM_V
+                               : out_offset(args, sequence->first_token, kv_head, packed_row_of(item, row));
+}
+
 /* Keys past the item's last repeat it: their rows may be read, and no query row sees them. */
 static inline void load_tile_rows(local tile_rows *rows, global const int *plan, const sequence_t *sequence,
-                                  const attention_args *args, const work_item_t *item, int tile, int kv_head)
+                                  const attention_args *args, const work_item_t *item, int tile)
 {
     for (int key = (int)get_local_id(0); key < BLOCK_KV; key += WORK_GROUP_SIZE) {
         const kv_cursor cursor = kv_cursor_at(plan, sequence, args, min(tile + key, item->kv_end - 1));
-        rows->k[key] = k_offset(&cursor, args) + (ulong)kv_head * args->k_head_stride;
-        rows->v[key] = v_offset(&cursor, args) + (ulong)kv_head * args->v_head_stride;
+        rows->k[key] = k_row_offset(&cursor, args);
+        rows->v[key] = v_row_offset(&cursor, args);
     }
 }
 
@@ -130,12 +150,11 @@ static inline void finish_rows(local float *scratch, local float *scales, const 
     barrier(CLK_LOCAL_MEM_FENCE); /* RAW scales */
 }
 
-/* Writes one output element of a row, or of its partial state. */
-static inline void store_result(const results_t *results, const sequence_t *sequence, const attention_args *args,
-                                const work_item_t *item, int kv_head, int row, int d, float value)
+/* Writes one output element, or one of a partial state. */
+static inline void store_result(const results_t *results, const work_item_t *item, ulong at, float value)
 {
     if (item->partial >= 0)
-        results->partial_acc[partial_row(args, item->partial, row, kv_head) * HEAD_DIM_V + (ulong)d] = value;
+        results->partial_acc[at] = value;
     else
-        STORE(OUT_DTYPE)(results->out, out_offset(args, sequence->first_token, kv_head, item->first_row + row) + (ulong)d, value);
+        STORE(OUT_DTYPE)(results->out, at, value);
 }

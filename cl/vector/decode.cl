@@ -275,7 +275,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     local float *row_sum = acc + NUM_ROWS * HEAD_DIM_V;
     local float *s_tile = row_sum + NUM_ROWS * LANES;
     local float *row_max = s_tile + BLOCK_Q * BLOCK_KV;
-    const results_t results = {out, states, denominators, sinks, partial_acc, partial_sums};
+    const results_t results = results_at(out, states, denominators, sinks, partial_acc, partial_sums, &args);
 
     const int num_head_blocks = args.num_kv_heads / HEADS;
     const int first_head = (int)get_group_id(0) % num_head_blocks * HEADS;

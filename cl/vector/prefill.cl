@@ -394,7 +394,7 @@ clattn_prefill(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K
         }
     }
 
-    const results_t results = {out, states, denominators, sinks, partial_acc, partial_sums};
+    const results_t results = results_at(out, states, denominators, sinks, partial_acc, partial_sums, &args);
     for (int row = 0; row < item.num_rows; row += LANES)
         store_rows(&results, acc + row / ROW_BLOCK * (ROW_BLOCK * HEAD_DIM_V) + row % ROW_BLOCK, row_max + row, row_sum + row,
                    &sequence, &args, &item, kv_head, row);

@@ -29,6 +29,7 @@ typedef struct clattn_device_facts {
     uint32_t num_compute_units;
     uint32_t max_work_group_size; /* work-items, the smaller of the total and the first dimension's limit */
     uint32_t preferred_multiple;  /* preferred work-group size multiple, work-items, >= 1 */
+    uint32_t narrowest_sub_group; /* least sub-group size that a kernel can ask for, work-items, 0 = it cannot */
     uint32_t float_vector_width;  /* native float32 lanes of one work-item, >= 1 */
     uint64_t local_memory_bytes;  /* per work-group */
     uint64_t global_memory_bytes;

@@ -43,6 +43,7 @@ typedef struct clattn_tuning_tile {
     int32_t work_group_size;     /* work-items */
     int32_t heads;               /* kv heads that one work-group visits together */
     int32_t lanes;               /* float32 per vector (vector family), else 1 */
+    int32_t sub_group_size;      /* work-items that the compiler is told to run as one (simt family), 0 = its choice */
     uint64_t local_memory_bytes; /* that a work-group uses */
 } clattn_tuning_tile;
 

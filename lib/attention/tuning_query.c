@@ -52,6 +52,7 @@ static clattn_tuning_tile tile_of(const clattn_tile_request *request, const clat
         .work_group_size = tile->work_group_size,
         .heads = tile->heads,
         .lanes = tile->lanes,
+        .sub_group_size = tile->sub_group_size,
         .local_memory_bytes = (uint64_t)clattn_tile_local_bytes(request, phase, tile),
     };
 }

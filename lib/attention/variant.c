@@ -33,6 +33,8 @@ clattn_variant clattn_variant_of_phase(const clattn_problem *problem, const clat
     }
     if (row->family != CLATTN_FAMILY_VECTOR) {
         clattn_variant_define(&variant, "WORK_GROUP_SIZE", tile->work_group_size);
+        if (row->family == CLATTN_FAMILY_SIMT)
+            clattn_variant_define(&variant, "SUB_GROUP_SIZE", tile->sub_group_size);
         return variant;
     }
     clattn_variant_define(&variant, "LANES", tile->lanes);

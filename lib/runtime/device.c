@@ -15,7 +15,9 @@
 /* Codes that OpenCL 1.2's header does not name. */
 #define PLATFORM_NOT_FOUND_KHR (-1001)                   /* cl_khr_icd */
 #define DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE 0x1067 /* OpenCL 3.0 */
+#define DEVICE_SUB_GROUP_SIZES_INTEL 0x4108              /* cl_intel_required_subgroup_size */
 
+#define MAX_SUB_GROUP_SIZES 16
 #define MAX_DIMENSIONS 16 /* of a work-item id; every known device has 3 */
 #define LABEL_BYTES (2 * CLATTN_NAME_BYTES + 4)
 #define LISTING_BYTES 2048
@@ -190,12 +192,27 @@ static uint32_t preferred_multiple(cl_device_id device, clattn_device_type type)
     return type == CLATTN_DEVICE_CPU ? 1 : 32;
 }
 
+/* 0 where the driver does not know the question: it belongs to the extension that lets a kernel ask for a size. */
+static uint32_t narrowest_sub_group(cl_device_id device)
+{
+    size_t sizes[MAX_SUB_GROUP_SIZES] = {0};
+    if (clGetDeviceInfo(device, DEVICE_SUB_GROUP_SIZES_INTEL, sizeof sizes, sizes, NULL) != CL_SUCCESS)
+        return 0;
+    size_t narrowest = 0;
+    for (int i = 0; i < MAX_SUB_GROUP_SIZES; i++) {
+        if (sizes[i] > 0 && (narrowest == 0 || sizes[i] < narrowest))
+            narrowest = sizes[i];
+    }
+    return narrowest < UINT32_MAX ? (uint32_t)narrowest : 0;
+}
+
 clattn_status clattn_device_read_facts(cl_device_id device, clattn_device_facts *facts, clattn_error *error)
 {
     clattn_device_facts read = {0};
     CLATTN_TRY(read_names(device, &read, error));
     CLATTN_TRY(read_limits(device, &read, error));
     read.preferred_multiple = preferred_multiple(device, read.type);
+    read.narrowest_sub_group = narrowest_sub_group(device);
     *facts = read;
     return CLATTN_OK;
 }

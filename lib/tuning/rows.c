@@ -68,6 +68,35 @@ static void vector_row(const clattn_device_facts *facts, const clattn_tile_reque
 /* Local memory of a default tile: what every full-profile device has, and several work-groups of a larger one. */
 #define LOCAL_MEMORY_BUDGET ((int64_t)32 << 10)
 
+/*
+ * Devices that let a kernel choose the size of its sub-groups, down to 8 or 16 work-items, share the registers of a
+ * hardware thread among them: at the narrowest size each has 128, half of what other GPUs give. Left to themselves,
+ * their compilers prefer wider sub-groups and put what does not fit into memory.
+ */
+static bool has_few_registers(const clattn_device_facts *facts)
+{
+    return facts->narrowest_sub_group > 0 && facts->narrowest_sub_group <= 16;
+}
+
+/* Smaller tiles for such a device: 4 rows for each work-item, and 32 accumulators (prefill) or 16 (decode). */
+static void spare_registers(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)
+{
+    clattn_tile *prefill = &row->tiles[CLATTN_PHASE_PREFILL];
+    clattn_tile *decode = &row->tiles[CLATTN_PHASE_DECODE];
+    const int32_t tile_rows = prefill->work_group_size / SMALLEST_PREFILL_GROUP;
+    const int32_t columns = (request->head_dim_v + SMALLEST_PREFILL_GROUP - 1) / SMALLEST_PREFILL_GROUP;
+    int32_t rows = 4;
+    while (rows > 1 && rows * columns > 32)
+        rows /= 2;
+    if (prefill->block_q > rows * tile_rows)
+        prefill->block_q = rows * tile_rows;
+    const int32_t v_vectors = (request->head_dim_v + 4 * decode->work_group_size - 1) / (4 * decode->work_group_size);
+    while (decode->block_q > 1 && decode->block_q * v_vectors > 4)
+        decode->block_q /= 2;
+    prefill->sub_group_size = (int32_t)facts->narrowest_sub_group;
+    decode->sub_group_size = (int32_t)facts->narrowest_sub_group;
+}
+
 /* Prefill tiles of 16 KiB of queries, smaller where local memory or the work-group is. */
 static void simt_row(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)
 {
@@ -102,6 +131,8 @@ static void simt_row(const clattn_device_facts *facts, const clattn_tile_request
                             .lanes = 1};
     while (decode->block_q > 1 && clattn_tile_local_bytes(request, CLATTN_PHASE_DECODE, decode) > budget)
         decode->block_q /= 2;
+    if (has_few_registers(facts))
+        spare_registers(facts, request, row);
     row->decode_max_rows = 2 * decode->block_q;
     row->target_groups = groups_that_keep_busy(facts);
 }

@@ -10,8 +10,8 @@
 #define SIMT_TILE_COLUMNS 16
 #define SIMT_K_CHUNK 32
 #define SIMT_V_CHUNK(head_dim_v) ((head_dim_v) > 256 ? 4 : 8)
-#define ROW_BOUND_BYTES 8 /* first and past key of a row */
-#define TILE_ROW_BYTES 16 /* offsets of a key's K and V */
+#define SIMT_ROW_BYTES 16 /* first and past key of a row, and where its result goes */
+#define SIMT_KEY_BYTES 16 /* offsets of a key's K and V */
 
 /* A CPU keeps its tiles in cache and calls that local memory; one that offers a GPU's 32 KiB is better treated as a
  * GPU. */
@@ -74,6 +74,12 @@ static int32_t simt_lanes_per_key(const clattn_tile_request *request)
     return request->head_dim >= 32 ? 8 : 2;
 }
 
+/* PADDED of the simt kernels. */
+static int64_t padded(int64_t num_elements)
+{
+    return 4 * clattn_ceil_div(num_elements, 4);
+}
+
 int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile)
 {
     if (request->family == CLATTN_FAMILY_PLAIN)
@@ -88,13 +94,14 @@ int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase
             return float_bytes * (q * (d + d_v + 4) + kv * (vector_row_block(tile) + d + d_v));
         return float_bytes * (tile->heads * q * (d + d_v + tile->lanes + 1) + q * kv);
     }
-    const int64_t common = float_bytes * (tile->work_group_size + q) + ROW_BOUND_BYTES * q + TILE_ROW_BYTES * kv +
-                           float_bytes * q * (kv + 1);
+    const int64_t common = float_bytes * (padded(tile->work_group_size) + padded(q) + padded(q * (kv + 1))) +
+                           SIMT_ROW_BYTES * padded(q) + SIMT_KEY_BYTES * kv;
     if (phase == CLATTN_PHASE_PREFILL)
         return common + float_bytes * (d * (q + 1) + max_int64(SIMT_K_CHUNK * (kv + 1), SIMT_V_CHUNK(d_v) * d_v));
     const int64_t v_vectors = clattn_ceil_div(d_v / 4, tile->work_group_size);
     const int64_t key_groups = tile->work_group_size / clattn_ceil_div(d_v / 4, v_vectors);
-    return common + float_bytes * (q * d + max_int64(q * kv * simt_lanes_per_key(request), key_groups * q * d_v));
+    const int64_t stage = max_int64(q * kv * simt_lanes_per_key(request), key_groups * q * d_v);
+    return common + float_bytes * (q * d + padded(stage));
 }
 
 static clattn_status check_vector_tile(clattn_phase phase, const clattn_tile *tile, clattn_error *error)

@@ -32,6 +32,7 @@ static cl_kernel build(const support_device *device, const clattn_tile_request *
         {"BLOCK_Q", tile->block_q},
         {"BLOCK_KV", tile->block_kv},
         {"WORK_GROUP_SIZE", tile->work_group_size},
+        {"SUB_GROUP_SIZE", tile->sub_group_size},
     };
     cl_kernel kernel = NULL;
     for (int32_t i = 0; i < COUNT(defines); i++)

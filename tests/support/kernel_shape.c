@@ -77,11 +77,18 @@ static int64_t vector_prefill_bytes(const kernel_shape *shape)
     return tiles + (shape->converts_k ? FLOAT_BYTES * keys * shape->head_dim : 0);
 }
 
-/* s_tile, scratch, factors, bounds and rows. */
+/* PADDED of cl/simt/tile.cl. */
+static int64_t padded(int64_t num_elements)
+{
+    return divide_up(num_elements, 4) * 4;
+}
+
+/* s_tile, scratch, factors, bounds, result_rows and rows. */
 static int64_t simt_common_bytes(const kernel_shape *shape)
 {
-    return FLOAT_BYTES * ((int64_t)shape->block_q * (shape->block_kv + 1) + shape->work_group_size + shape->block_q) +
-           INT_BYTES * 2 * (int64_t)shape->block_q + ULONG_BYTES * 2 * (int64_t)shape->block_kv;
+    const int64_t rows = padded(shape->block_q);
+    return FLOAT_BYTES * (padded((int64_t)shape->block_q * (shape->block_kv + 1)) + padded(shape->work_group_size)) +
+           (FLOAT_BYTES + 2 * INT_BYTES + ULONG_BYTES) * rows + ULONG_BYTES * 2 * (int64_t)shape->block_kv;
 }
 
 static int64_t simt_decode_bytes(const kernel_shape *shape)
@@ -92,7 +99,7 @@ static int64_t simt_decode_bytes(const kernel_shape *shape)
     const int64_t key_groups = shape->work_group_size / v_columns;
     const int64_t stage = larger((int64_t)shape->block_q * shape->block_kv * lanes_per_key,
                                  key_groups * shape->block_q * shape->head_dim_v);
-    return simt_common_bytes(shape) + FLOAT_BYTES * ((int64_t)shape->block_q * shape->head_dim + stage);
+    return simt_common_bytes(shape) + FLOAT_BYTES * ((int64_t)shape->block_q * shape->head_dim + padded(stage));
 }
 
 static int64_t simt_prefill_bytes(const kernel_shape *shape)

@@ -206,6 +206,60 @@ static void every_gpu_has_a_row_or_a_reason(void **state)
     }
 }
 
+/* Where sub-groups are narrow, a work-item has the registers of 4 rows of prefill and of 16 sums of decode. */
+static void require_small_row(const clattn_device_facts *facts, const clattn_tile_request *request)
+{
+    clattn_error error = {.text = ""};
+    clattn_row row;
+    if (clattn_tuning_resolve(facts, request, 16, NULL, &row, &error) != CLATTN_OK)
+        fail_request(facts, request, error.text, &(clattn_tile){0});
+    check_row(facts, request, &row);
+    const clattn_tile *prefill = &row.tiles[CLATTN_PHASE_PREFILL];
+    const clattn_tile *decode = &row.tiles[CLATTN_PHASE_DECODE];
+    const int32_t rows = prefill->block_q / (prefill->work_group_size / 16);
+    const int32_t columns = (request->head_dim_v + 15) / 16;
+    if (rows > 4 || (rows > 1 && rows * columns > 32))
+        fail_request(facts, request, "too many accumulators", prefill);
+    const int32_t vectors = (request->head_dim_v / 4 + decode->work_group_size - 1) / decode->work_group_size;
+    if (decode->block_q > 1 && decode->block_q * vectors > 4)
+        fail_request(facts, request, "too many accumulators", decode);
+    assert_int_equal(prefill->sub_group_size, facts->narrowest_sub_group);
+    assert_int_equal(decode->sub_group_size, facts->narrowest_sub_group);
+}
+
+static void few_registers_ask_for_small_tiles_and_narrow_sub_groups(void **state)
+{
+    static const uint32_t group_limits[] = {64, 256, 512, 1024};
+    (void)state;
+    for (int32_t i = 0; i < COUNT(group_limits); i++) {
+        clattn_device_facts facts = fake_gpu(64 * KIB, group_limits[i], 32);
+        facts.narrowest_sub_group = 8u << i % 2;
+        for_every_request(&facts, require_small_row);
+    }
+}
+
+/* Wide sub-groups only, or none to be had, are no sign of few registers. */
+static void other_devices_choose_sub_groups_themselves(void **state)
+{
+    static const uint32_t narrowest[] = {0, 32, 64};
+    const clattn_tile_request request = plain_request(CLATTN_FAMILY_SIMT);
+    clattn_row plain = {0};
+    (void)state;
+    for (int32_t i = 0; i < COUNT(narrowest); i++) {
+        clattn_device_facts facts = plain_gpu();
+        clattn_error error = {.text = ""};
+        clattn_row row;
+        facts.narrowest_sub_group = narrowest[i];
+        assert_int_equal(clattn_tuning_resolve(&facts, &request, 16, NULL, &row, &error), CLATTN_OK);
+        if (i == 0)
+            plain = row;
+        for (int phase = 0; phase < CLATTN_NUM_PHASES; phase++) {
+            assert_int_equal(row.tiles[phase].sub_group_size, 0);
+            assert_int_equal(row.tiles[phase].block_q, plain.tiles[phase].block_q);
+        }
+    }
+}
+
 /* The family is a matter of facts; one that offers too little local memory for its tiles is refused with a reason. */
 static void vector_rows_on_a_gpu_are_refused_or_fit(void **state)
 {
@@ -532,6 +586,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cpu_has_a_row),
         cmocka_unit_test(every_gpu_has_a_row_or_a_reason),
+        cmocka_unit_test(few_registers_ask_for_small_tiles_and_narrow_sub_groups),
+        cmocka_unit_test(other_devices_choose_sub_groups_themselves),
         cmocka_unit_test(vector_rows_on_a_gpu_are_refused_or_fit),
         cmocka_unit_test(plain_runs_on_every_device),
         cmocka_unit_test(plain_refuses_tiles_and_local_memory),

@@ -31,6 +31,7 @@ static bool add_facts(cJSON *object, const clattn_device_facts *facts)
            add_uint(object, "num_compute_units", facts->num_compute_units) &&
            add_uint(object, "max_work_group_size", facts->max_work_group_size) &&
            add_uint(object, "preferred_multiple", facts->preferred_multiple) &&
+           add_uint(object, "narrowest_sub_group", facts->narrowest_sub_group) &&
            add_uint(object, "float_vector_width", facts->float_vector_width) &&
            add_uint(object, "local_memory_bytes", facts->local_memory_bytes) &&
            add_uint(object, "global_memory_bytes", facts->global_memory_bytes) &&
@@ -48,6 +49,7 @@ static bool add_tile(cJSON *row, const char *key, const clattn_tuning_tile *tile
            cJSON_AddNumberToObject(object, "work_group_size", tile->work_group_size) &&
            cJSON_AddNumberToObject(object, "heads", tile->heads) &&
            cJSON_AddNumberToObject(object, "lanes", tile->lanes) &&
+           cJSON_AddNumberToObject(object, "sub_group_size", tile->sub_group_size) &&
            add_uint(object, "local_memory_bytes", tile->local_memory_bytes);
 }
 
