@@ -5,12 +5,14 @@ or do not compile; and a clean one that it must leave alone.
 
 usage: test_checkers.py
 """
+import dataclasses
 import pathlib
 import sys
 
 import compilers
+import gpu_table
+import runner
 import targets
-import test_offline
 import variants
 
 PLANTED = pathlib.Path(__file__).resolve().parent / "planted"
@@ -38,11 +40,27 @@ def planted(name, local_bytes):
 
 def check(target, name, local_bytes, expected):
     variant = planted(name, local_bytes)
-    [result] = test_offline.compile_all(target, [variant])
-    complaints = test_offline.complaints_about(variant, result)
+    [result] = runner.compile_all(target, [variant])
+    complaints = runner.complaints_about(variant, result)
     as_expected = not complaints if expected is None else len(complaints) == 1 and complaints[0].startswith(expected)
     if not as_expected:
         print(f"{target.name}: {name}: expected {expected!r}, got {complaints}")
+    return as_expected
+
+
+def check_document(target):
+    """A table is compared with what was found, unless another compiler found it."""
+    variant = dataclasses.replace(planted("clean", 0), shape="llama-3-8b", dtype="float16", operation="decode")
+    [result] = runner.compile_all(target, [variant])
+    results = {variant.build(): result}
+    true = gpu_table.section_of(target, [variant], results)
+    stale = true.replace("| 64 |", "| 128 |")
+    foreign = stale.replace("Compiler: ", "Compiler: another ")
+    cases = [("", True), (true, False), (stale, True), (foreign, False)]
+    complains = [gpu_table.difference(target, [variant], results, f"Words.\n\n{text}") is not None for text, _ in cases]
+    as_expected = complains == [expected for _, expected in cases]
+    if not as_expected:
+        print(f"{target.name}: documents absent, true, stale, foreign: complaints {complains}")
     return as_expected
 
 
@@ -63,11 +81,15 @@ def main():
             elif can_see(target, name):
                 num_checked += 1
                 num_failed += not check(target, name, local_bytes, expected)
+    for target in map(targets.target_of, GPUS):
+        if not compilers.COMPILERS[target.compiler].missing():
+            num_checked += 1
+            num_failed += not check_document(target)
     print(f"{num_checked} checks, {num_failed} failed")
     for reason in sorted(reasons):
         print(f"skipped: {reason}")
     if num_checked == 0:
-        return test_offline.SKIPPED
+        return runner.SKIPPED
     return 1 if num_failed > 0 else 0
 
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Lists what a device compiler would be given on a device with the given facts, by the code that gives it: the programs
- * of a family for the model shapes of cl-bench and for some odd ones, in every dtype of the KV cache.
+ * of a family for the model shapes of cl-bench in every dtype of the KV cache, and for some odd shapes.
  *
- * usage: offline_variants FOLDER FAMILY LOCAL_MEMORY_BYTES MAX_WORK_GROUP_SIZE PREFERRED_MULTIPLE
+ * usage: offline_variants FOLDER FAMILY LOCAL_MEMORY_BYTES MAX_WORK_GROUP_SIZE PREFERRED_MULTIPLE NARROWEST_SUB_GROUP
  *
  * Writes each program's source to FOLDER/NAME.cl and a line of tab-separated fields per kernel to standard output:
  * shape, dtype, operation, NAME, kernel, bytes of local arrays that the tile promises, work-items, build options.
@@ -113,12 +113,17 @@ static clattn_problem problem_of(const tool_shape *shape, clattn_dtype kv_dtype,
     };
 }
 
-/* Both phases, and the merge of what they split. */
-static void list_attention(listing *list, const tool_shape *shape, clattn_dtype kv_dtype,
-                           const variant_options *options)
+static void list_merge(listing *list, const tool_shape *shape, clattn_dtype dtype, const clattn_problem *problem,
+                       const clattn_merge_kind *kind)
 {
-    static const char *const phase_names[CLATTN_NUM_PHASES] = {"decode", "prefill"};
-    const clattn_problem problem = problem_of(shape, kv_dtype, options);
+    const uint32_t work_group_size = clattn_row_wise_work_group_size(&list->facts, list->family);
+    const clattn_variant variant = clattn_variant_of_merge(problem, kind, work_group_size);
+    print_variant(list, shape, dtype, "merge", &variant, 0, work_group_size);
+}
+
+static void list_phase(listing *list, const tool_shape *shape, clattn_dtype kv_dtype, const clattn_problem *problem,
+                       clattn_phase phase)
+{
     const clattn_tile_request request = {
         .family = list->family,
         .head_dim = shape->head_dim,
@@ -131,39 +136,59 @@ static void list_attention(listing *list, const tool_shape *shape, clattn_dtype 
     clattn_row row;
     if (clattn_tuning_resolve(&list->facts, &request, 16, NULL, &row, &error) != CLATTN_OK)
         fail(shape->name, error.text);
-    for (int phase = 0; phase < CLATTN_NUM_PHASES; phase++) {
-        const clattn_tile *tile = &row.tiles[phase];
-        const clattn_variant variant = clattn_variant_of_phase(&problem, &row, (clattn_phase)phase);
-        const int64_t local_bytes =
-            clattn_tile_local_bytes(&request, (clattn_phase)phase, tile) - (int64_t)row.local_argument_bytes[phase];
-        print_variant(list, shape, kv_dtype, phase_names[phase], &variant, local_bytes, tile->work_group_size);
-    }
-    const uint32_t work_group_size = clattn_row_wise_work_group_size(&list->facts, list->family);
-    const clattn_merge_kind kind = {.dtype = CLATTN_FLOAT32, .planned = true};
-    const clattn_variant merge = clattn_variant_of_merge(&problem, &kind, work_group_size);
-    print_variant(list, shape, kv_dtype, "merge", &merge, 0, work_group_size);
+    const clattn_tile *tile = &row.tiles[phase];
+    const clattn_variant variant = clattn_variant_of_phase(problem, &row, phase);
+    const int64_t local_bytes =
+        clattn_tile_local_bytes(&request, phase, tile) - (int64_t)row.local_argument_bytes[phase];
+    print_variant(list, shape, kv_dtype, phase == CLATTN_PHASE_DECODE ? "decode" : "prefill", &variant, local_bytes,
+                  tile->work_group_size);
 }
 
-/* New rows of each dtype into pages of this one, and the merge of states that a caller brings in it. */
+static void list_phases(listing *list, const tool_shape *shape, clattn_dtype kv_dtype, const clattn_problem *problem)
+{
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; phase++)
+        list_phase(list, shape, kv_dtype, problem, (clattn_phase)phase);
+}
+
+/* A model in each dtype. Of the merges of split rows, whose shapes matter less, one dtype. */
+static void list_model(listing *list, const tool_shape *shape)
+{
+    for (int i = 0; i < COUNT(dtypes); i++) {
+        const clattn_problem problem = problem_of(shape, dtypes[i], &(variant_options){.q_dtype = dtypes[i]});
+        list_phases(list, shape, dtypes[i], &problem);
+        if (dtypes[i] == CLATTN_FLOAT16)
+            list_merge(list, shape, dtypes[i], &problem,
+                       &(clattn_merge_kind){.dtype = CLATTN_FLOAT32, .planned = true});
+    }
+}
+
+/* What differs from dtype to dtype only: new rows into pages, of their dtype or not, and merges of a caller's states.
+ */
 static void list_rows(listing *list, const tool_shape *shape, clattn_dtype dtype)
 {
     const uint32_t work_group_size = clattn_row_wise_work_group_size(&list->facts, list->family);
     const clattn_problem problem = problem_of(shape, dtype, &(variant_options){dtype, CLATTN_STATE_LSE, false});
-    for (int i = 0; i < COUNT(dtypes); i++) {
-        const clattn_variant append = clattn_append_variant(dtypes[i], dtypes[i], dtype, work_group_size);
+    const clattn_dtype sources[] = {CLATTN_FLOAT32, dtype};
+    for (int i = dtype == CLATTN_FLOAT32; i < COUNT(sources); i++) {
+        const clattn_variant append = clattn_append_variant(sources[i], sources[i], dtype, work_group_size);
         print_variant(list, shape, dtype, "append", &append, 0, work_group_size);
     }
-    for (int by_lse = 0; by_lse <= 1; by_lse++) {
-        const clattn_merge_kind kind = {.dtype = dtype, .by_lse = by_lse != 0, .planned = false};
-        const clattn_variant merge = clattn_variant_of_merge(&problem, &kind, work_group_size);
-        print_variant(list, shape, dtype, "merge", &merge, 0, work_group_size);
-    }
+    for (int by_lse = 0; by_lse <= 1; by_lse++)
+        list_merge(list, shape, dtype, &problem, &(clattn_merge_kind){.dtype = dtype, .by_lse = by_lse != 0});
 }
 
-static void list_shape(listing *list, const tool_shape *shape)
+/*
+ * Results that a model does without: log-sum-exps; and numerators, maxima and denominators, which only operations of
+ * one query per row have, and one query is always decoded.
+ */
+static void list_states(listing *list, const tool_shape *shape, clattn_dtype kv_dtype)
 {
-    for (int i = 0; i < COUNT(dtypes); i++)
-        list_attention(list, shape, dtypes[i], &(variant_options){.q_dtype = dtypes[i]});
+    const clattn_problem lse = problem_of(shape, kv_dtype, &(variant_options){CLATTN_FLOAT32, CLATTN_STATE_LSE, false});
+    const clattn_problem numerators =
+        problem_of(shape, kv_dtype, &(variant_options){CLATTN_FLOAT32, CLATTN_STATE_MAX_DENOMINATOR, true});
+    list_phases(list, shape, kv_dtype, &lse);
+    list_phase(list, shape, kv_dtype, &numerators, CLATTN_PHASE_DECODE);
+    list_merge(list, shape, kv_dtype, &numerators, &(clattn_merge_kind){.dtype = CLATTN_FLOAT32, .planned = true});
 }
 
 static unsigned long number_of(const char *text)
@@ -177,8 +202,9 @@ static unsigned long number_of(const char *text)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6)
-        fail("usage", "offline_variants FOLDER FAMILY LOCAL_MEMORY_BYTES MAX_WORK_GROUP_SIZE PREFERRED_MULTIPLE");
+    if (argc != 7)
+        fail("usage", "offline_variants FOLDER FAMILY LOCAL_MEMORY_BYTES MAX_WORK_GROUP_SIZE PREFERRED_MULTIPLE "
+                      "NARROWEST_SUB_GROUP");
     listing list = {
         .folder = argv[1],
         .family = clattn_family_from_name(argv[2]),
@@ -186,7 +212,8 @@ int main(int argc, char **argv)
                   .float_vector_width = 1,
                   .local_memory_bytes = number_of(argv[3]),
                   .max_work_group_size = (uint32_t)number_of(argv[4]),
-                  .preferred_multiple = (uint32_t)number_of(argv[5])},
+                  .preferred_multiple = (uint32_t)number_of(argv[5]),
+                  .narrowest_sub_group = (uint32_t)number_of(argv[6])},
     };
     list.facts.type = list.family == CLATTN_FAMILY_VECTOR ? CLATTN_DEVICE_CPU : CLATTN_DEVICE_GPU;
     if (list.family == CLATTN_FAMILY_VECTOR)
@@ -194,16 +221,14 @@ int main(int argc, char **argv)
     if (list.family == CLATTN_FAMILY_DEFAULT)
         fail(argv[2], "no family");
     for (int i = 0; tool_shape_at(i) != NULL; i++)
-        list_shape(&list, tool_shape_at(i));
-    for (int i = 0; i < COUNT(odd_shapes); i++)
-        list_shape(&list, &odd_shapes[i]);
-
-    /* What is the same for every shape, once. */
-    const tool_shape *first = tool_shape_at(0);
-    for (int i = 0; i < COUNT(dtypes); i++) {
-        list_rows(&list, first, dtypes[i]);
-        list_attention(&list, first, dtypes[i], &(variant_options){CLATTN_FLOAT32, CLATTN_STATE_LSE, false});
-        list_attention(&list, first, dtypes[i], &(variant_options){CLATTN_FLOAT32, CLATTN_STATE_MAX_DENOMINATOR, true});
+        list_model(&list, tool_shape_at(i));
+    for (int i = 0; i < COUNT(odd_shapes); i++) {
+        const variant_options options = {.q_dtype = CLATTN_FLOAT16};
+        const clattn_problem problem = problem_of(&odd_shapes[i], CLATTN_FLOAT16, &options);
+        list_phases(&list, &odd_shapes[i], CLATTN_FLOAT16, &problem);
     }
+    for (int i = 0; i < COUNT(dtypes); i++)
+        list_rows(&list, tool_shape_at(0), dtypes[i]);
+    list_states(&list, tool_shape_at(0), CLATTN_BFLOAT16);
     return EXIT_SUCCESS;
 }

@@ -31,7 +31,7 @@ def list_variants(program, folder, devices):
         sources = pathlib.Path(folder) / device.family
         sources.mkdir()
         command = [program, sources, device.family, device.local_memory_bytes, device.max_work_group_size,
-                   device.preferred_multiple]
+                   device.preferred_multiple, device.narrowest_sub_group]
         lines = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout
         for line in lines.splitlines():
             shape, dtype, operation, name, kernel, local_bytes, work_group_size, options = line.split("\t")
