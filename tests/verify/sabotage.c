@@ -180,7 +180,7 @@ support_attention_case verify_batch(int32_t num_splits)
         .num_kv_heads = 2,
         .head_dim = 32,
         .page_size = 8,
-        .kv_layout = CLATTN_KV_HND,
+        .kv_layout = CLATTN_KV_NHD,
         .num_splits = num_splits,
     };
 }

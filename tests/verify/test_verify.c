@@ -114,6 +114,29 @@ static void wrong_kernels_are_replaced(void **state)
     verify_close(&fixture);
 }
 
+/* Items of several heads, of prefill tiles, and of split rows: made for another family, and taken as they come. */
+static void plans_of_any_family_run_on_the_plain_kernel(void **state)
+{
+    static const int32_t q_lens[] = {1, 70, 0, 93};
+    static const int32_t context_lens[] = {300, 75, 4, 93};
+    verify_fixture *fixture = verify_open(*state, true);
+    support_attention_case problem = verify_batch(0);
+    problem.num_seqs = 4;
+    problem.q_lens = q_lens;
+    problem.context_lens = context_lens;
+    problem.lse = true;
+    problem.sliding_window = 50;
+    if (fixture->device.family != CLATTN_FAMILY_PLAIN)
+        sabotage_now.parts[0] = sabotage_part_of(fixture->device.family);
+    for (int i = 0; i < 3; i++) {
+        problem.num_splits = i;
+        problem.kv_layout = i == 1 ? CLATTN_KV_HND : CLATTN_KV_NHD;
+        support_attention_verify(&fixture->device, &problem);
+    }
+    assert_true(fixture->device.family == CLATTN_FAMILY_PLAIN || fixture->log.num_warnings >= 2);
+    verify_close(&fixture);
+}
+
 static void where_nothing_is_right_the_call_is_refused(void **state)
 {
     verify_fixture *fixture = verify_open(*state, true);
@@ -342,6 +365,7 @@ int main(int argc, char **argv)
         IN_DIRECTORY(nothing_is_tried_unless_asked_for),
         IN_DIRECTORY(without_a_directory_every_context_tries_anew),
         IN_DIRECTORY(wrong_kernels_are_replaced),
+        IN_DIRECTORY(plans_of_any_family_run_on_the_plain_kernel),
         IN_DIRECTORY(where_nothing_is_right_the_call_is_refused),
         IN_DIRECTORY(subtle_miscompilations_are_found),
         IN_DIRECTORY(wrong_merges_are_refused),
