@@ -62,38 +62,73 @@ static bool write_report(const bench_report *report)
 }
 
 /* Measures every problem; what has been measured before something fails is reported all the same. */
-static bool measure(clattn_context *ctx, const bench_options *options)
+static bool measure(clattn_context *ctx, const bench_options *options, const bench_first_call *first_calls,
+                    bench_result *results)
 {
-    const size_t count = (size_t)options->num_problems * (size_t)options->operations.count;
-    bench_result *results = calloc(count, sizeof *results);
-    if (!results)
-        return tool_error("out of memory");
+    const int num_operations = options->operations.count;
     bench_report report = {.options = options, .device = clattn_context_device(ctx), .results = results};
-    bool good = true;
+    bench_plan_update update = {0};
+    bool good = !options->overhead || bench_plan_update_measure(ctx, options->runs, &update);
     for (int i = 0; i < options->num_problems; i++) {
-        if (bench_run_problem(ctx, options, i, &results[report.num_results]))
-            report.num_results += options->operations.count;
-        else
-            good = false;
+        bench_result *found = &results[report.num_results];
+        const bool measured = bench_run_problem(ctx, options, i, found);
+        for (int op = 0; measured && op < num_operations; op++) {
+            found[op].first_call = first_calls[i * num_operations + op];
+            found[op].plan_update = update;
+        }
+        report.num_results += measured ? num_operations : 0;
+        good = good && measured;
     }
     if (report.num_results > 0)
         good = write_report(&report) && good;
-    free(results);
     return good;
 }
 
-static int run(const bench_options *options)
+/* In children, before this process calls OpenCL: one for each problem and operation. */
+static bool measure_first_calls(const bench_options *options, bench_first_call *first_calls)
+{
+    const int num_operations = options->operations.count;
+    for (int i = 0; i < options->num_problems * num_operations; i++) {
+        const bench_first_call_params params = {.device = options->device,
+                                                .family = options->family,
+                                                .problem = &options->problems[i / num_operations],
+                                                .operation = options->operations.at[i % num_operations]};
+        if (!bench_first_call_measure(&params, &first_calls[i]))
+            return false;
+    }
+    return true;
+}
+
+/* The arrays have an entry for each problem and operation. */
+static int run_with(const bench_options *options, bench_first_call *first_calls, bench_result *results)
 {
     if (options->plot_path && !bench_plot_check())
         return EXIT_FAILED;
+    /* What fails there for want of a device does so here, too. */
+    const bool known = !options->overhead || measure_first_calls(options, first_calls);
     const clattn_context_params params = {.device = options->device, .family = options->family, .log = tool_log};
     clattn_context *ctx = NULL;
     const clattn_status status = clattn_context_create(&params, &ctx);
     if (!tool_check(NULL, status, "clattn_context_create"))
         return status == CLATTN_NO_DEVICE ? EXIT_NO_DEVICE : EXIT_FAILED;
-    const bool good = measure(ctx, options);
+    const bool good = known && measure(ctx, options, first_calls, results);
     clattn_context_destroy(&ctx);
     return good ? EXIT_MEASURED : EXIT_FAILED;
+}
+
+static int run(const bench_options *options)
+{
+    const size_t count = (size_t)options->num_problems * (size_t)options->operations.count;
+    bench_first_call *first_calls = calloc(count, sizeof *first_calls);
+    bench_result *results = calloc(count, sizeof *results);
+    int code = EXIT_FAILED;
+    if (first_calls && results)
+        code = run_with(options, first_calls, results);
+    else
+        (void)tool_error("out of memory");
+    free(first_calls);
+    free(results);
+    return code;
 }
 
 int main(int argc, char **argv)

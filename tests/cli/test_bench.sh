@@ -63,7 +63,7 @@ def check(result):
     for key in ("median_ms", "gflops", "gbytes_per_s", "peak_gflops", "read_gbytes_per_s", "roofline_fraction",
                 "plan_ms", "plan_update_ms", "ratio_to_first"):
         assert math.isfinite(result[key]) and result[key] > 0, f"{key} is {result[key]}"
-    for key in ("spread", "ratio_spread", "workspace_bytes", "num_decode_items", "num_prefill_items"):
+    for key in ("spread", "ratio_spread", "workspace_bytes", "extra_bytes", "num_decode_items", "num_prefill_items"):
         assert math.isfinite(result[key]) and result[key] >= 0, f"{key} is {result[key]}"
     for key in ("device", "driver", "platform", "version", "family"):
         assert isinstance(result[key], str) and result[key], f"{key} is {result[key]}"
@@ -141,6 +141,10 @@ for result in results:
     if result["num_calls"] == 1:
         difference = result["call_us"] - result["bare_us"]
         assert math.isclose(result["overhead_us"], difference, rel_tol=1e-6, abs_tol=1e-6), result["overhead_us"]
+    assert result["plan_update_seqs"] == 64 and result["plan_update_us"] > 0 and result["plan_update_spread"] >= 0
+    assert result["cold_built"] >= 1 and result["cold_call_ms"] > 0, "the cold call found a cache"
+    assert result["warm_disk_hits"] == result["cold_built"], "the warm call found no cache"
+    assert result["warm_call_ms"] > 0
     assert "median_ms" not in result and "roofline_fraction" not in result
 ' "$@" >"$work/check" 2>&1 || {
         tail -n 1 "$work/check"
@@ -422,13 +426,17 @@ assert "GFLOP/s" in text and "flops per byte" in text and "float32" in text and 
     grep -q 'gnuplot could not draw' "$work/stderr" || failed "no sentence about a picture that could not be drawn"
 fi
 
-measure "$work/overhead.json" --overhead --op "$every" --runs 20
-overheads "$work/overhead.json" "$every" num_calls=20 num_kernels=1 num_q_heads=1 num_kv_heads=1 'context_lens=[1]'
+measure "$work/overhead.json" --overhead --op page_attention,ragged_attention --runs 20
+overheads "$work/overhead.json" page_attention,ragged_attention num_calls=20 num_kernels=1 num_q_heads=1 num_kv_heads=1 'context_lens=[1]'
 grep -q 'overhead us' "$work/stdout" || failed "no table: cl-bench --overhead"
-measure - --overhead --runs 1
+grep -q 'first call of a process' "$work/stdout" || failed "no first calls: cl-bench --overhead"
+mkdir "$work/caches"
+TMPDIR="$work/caches" measure - --overhead --runs 1
+[ -z "$(ls "$work/caches")" ] || failed "the folder of the first call's caches is left"
 cp "$work/stdout" "$work/overhead.json"
 overheads "$work/overhead.json" ragged_page_attention num_calls=1 'layout="combined"'
 
+refused 77 'CLATTN_NO_DEVICE' "$bench" --overhead --device 'no device has this name'
 refused 77 'CLATTN_NO_DEVICE' "$bench" --device 'no device has this name'
 refused 1 'CLATTN_NO_DEVICE' "$demo" --device 'no device has this name'
 

@@ -77,7 +77,8 @@ static bool run_round(const bench_probes *probes, const bench_subject *subjects,
         samples->seconds[index * samples->runs + round] = took.seconds / subject->num_repeats;
         samples->busy[index * samples->runs + round] = took.busy_threads;
     }
-    tool_progress("round %zu of %zu: %.3f ms", round + 1, samples->runs, samples->seconds[round] * 1e3);
+    tool_progress_bar((int)round + 1, (int)samples->runs, "round %zu of %zu: %.3f ms", round + 1, samples->runs,
+                      samples->seconds[round] * 1e3);
     return true;
 }
 

@@ -132,7 +132,9 @@ static const tool_option table[] = {
      .help = "measure a problem of one key and one head instead: microseconds from call to\n"
              "return of the operation with a plan, and of the bare clSetKernelArg and\n"
              "clEnqueueNDRangeKernel of as many kernels, in pairs on a drained queue; the\n"
-             "overhead is the median of the difference within a pair"},
+             "overhead is the median of the difference within a pair; also the update of a\n"
+             "plan of 64 sequences, and the first call of a process with all caches empty\n"
+             "(cold) and with those that the process before it has left (warm)"},
     {.help = "what to write"},
     {"json", "FILE|-", tool_read_text, FIELD(json_path), .modes = MODE_MEASURE,
      .help = "also write the results as JSON; with - the table goes to stderr"},

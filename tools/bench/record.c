@@ -62,6 +62,7 @@ static bool add_plan(cJSON *object, const bench_result *result)
            cJSON_AddNumberToObject(object, "block_kv", plan->block_kv) &&
            cJSON_AddNumberToObject(object, "workspace_bytes", (double)plan->workspace_bytes) &&
            cJSON_AddNumberToObject(object, "metadata_bytes", (double)plan->metadata_bytes) &&
+           cJSON_AddNumberToObject(object, "extra_bytes", (double)bench_result_extra_bytes(result)) &&
            cJSON_AddNumberToObject(object, "plan_ms", result->plan_s * 1e3) &&
            cJSON_AddNumberToObject(object, "plan_update_ms", result->plan_update_s * 1e3) &&
            cJSON_AddNumberToObject(object, "num_layers", result->num_layers);
@@ -114,6 +115,21 @@ static bool add_replay(cJSON *object, const bench_result *result, const bench_re
            cJSON_AddNumberToObject(object, "host_ms", replay->host_s * 1e3);
 }
 
+static bool add_first_call(cJSON *result, const bench_first_call *calls)
+{
+    return cJSON_AddNumberToObject(result, "cold_call_ms", calls->cold_s * 1e3) &&
+           cJSON_AddNumberToObject(result, "cold_built", calls->num_built) &&
+           cJSON_AddNumberToObject(result, "warm_call_ms", calls->warm_s * 1e3) &&
+           cJSON_AddNumberToObject(result, "warm_disk_hits", calls->num_disk_hits);
+}
+
+static bool add_plan_update(cJSON *result, const bench_plan_update *update)
+{
+    return cJSON_AddNumberToObject(result, "plan_update_seqs", update->num_seqs) &&
+           cJSON_AddNumberToObject(result, "plan_update_us", update->update_s * 1e6) &&
+           cJSON_AddNumberToObject(result, "plan_update_spread", update->spread);
+}
+
 static bool add_overhead(cJSON *result, const bench_overhead *overhead)
 {
     return cJSON_AddNumberToObject(result, "num_calls", overhead->num_calls) &&
@@ -134,7 +150,8 @@ static bool add_result(cJSON *results, const bench_report *report, const bench_r
         !add_problem(object, result->problem) || !add_storage(object, result) || !add_plan(object, result))
         return false;
     if (options->overhead)
-        return add_overhead(object, &result->overhead);
+        return add_overhead(object, &result->overhead) && add_first_call(object, &result->first_call) &&
+               add_plan_update(object, &result->plan_update);
     return add_rates(object, result) && (!options->replay.trace.path || add_replay(object, result, &options->replay));
 }
 

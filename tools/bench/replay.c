@@ -165,8 +165,8 @@ static bool run_rounds(bench_engine *engine, int runs, bench_result *result)
     for (int round = 0; good && round < runs; round++) {
         good = sample_round(engine, &probes, &samples, round, &sums);
         if (good)
-            tool_progress("round %d of %d: %lld steps, %.3f s", round + 1, runs, (long long)sums.num_steps,
-                          sums.attention_s);
+            tool_progress_bar(round + 1, runs, "round %d of %d: %lld steps, %.3f s", round + 1, runs,
+                              (long long)sums.num_steps, sums.attention_s);
     }
     if (good)
         summarise(engine, &samples, runs, &sums, result);

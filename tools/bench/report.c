@@ -170,7 +170,7 @@ static void print_row(const bench_result *result, bool name_operation, FILE *fil
             result->rating.gbytes_per_s, result->rating.fraction, result->rating.compute_bound ? "compute" : "memory");
     print_cell(result->idle_share, result->idle_share >= 0.0, 6, 3, file);
     print_cell(result->subject.parts_ratio, result->subject.num_parts > 0, 6, 3, file);
-    fprintf(file, "\n");
+    fprintf(file, " %9.1f\n", (double)bench_result_extra_bytes(result) / 1024.0);
 }
 
 static void print_rows(const bench_report *report, FILE *file)
@@ -180,8 +180,8 @@ static void print_rows(const bench_report *report, FILE *file)
     fprintf(file, "\n  %-19s %-15s %-8s %-11s", "model", "workload", "kv", "layout");
     if (name_operation)
         fprintf(file, " %-23s", "operation");
-    fprintf(file, " %10s %6s %8s %7s %8s %-7s %6s %6s\n", "median ms", "spread", "GFLOP/s", "GB/s", "roofline", "bound",
-            "idle", "parts");
+    fprintf(file, " %10s %6s %8s %7s %8s %-7s %6s %6s %9s\n", "median ms", "spread", "GFLOP/s", "GB/s", "roofline",
+            "bound", "idle", "parts", "extra KiB");
     for (int i = 0; i < report->num_results; i++) {
         print_row(&report->results[i], name_operation, file);
         noisy = noisy || bench_result_is_noisy(&report->results[i]);
@@ -216,6 +216,20 @@ static void print_replays(const bench_report *report, FILE *file)
     }
 }
 
+static void print_first_calls(const bench_report *report, FILE *file)
+{
+    const bench_plan_update *update = &report->results[0].plan_update;
+    fprintf(file, "\n  updating the plan of %d sequences takes %.1f us (spread %.1f %%)\n\n", (int)update->num_seqs,
+            update->update_s * 1e6, update->spread * 100.0);
+    fprintf(file, "  %-24s %10s %14s %10s %14s\n", "first call of a process", "cold ms", "programs built", "warm ms",
+            "from the cache");
+    for (int i = 0; i < report->num_results; i++) {
+        const bench_first_call *calls = &report->results[i].first_call;
+        fprintf(file, "  %-24s %10.1f %14d %10.1f %14d\n", report->results[i].operation->name, calls->cold_s * 1e3,
+                (int)calls->num_built, calls->warm_s * 1e3, (int)calls->num_disk_hits);
+    }
+}
+
 static void print_overheads(const bench_report *report, FILE *file)
 {
     const bench_overhead *first = &report->results[0].overhead;
@@ -232,6 +246,7 @@ static void print_overheads(const bench_report *report, FILE *file)
                 overhead->num_kernels, overhead->call_s * 1e6, overhead->call_spread * 100.0, overhead->bare_s * 1e6,
                 overhead->bare_spread * 100.0, overhead->overhead_s * 1e6);
     }
+    print_first_calls(report, file);
 }
 
 void bench_report_print(const bench_report *report, FILE *file)

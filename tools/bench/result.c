@@ -50,6 +50,11 @@ double bench_result_decodes_per_s(const bench_result *result)
     return (double)result->replay.decode_tokens / result->subject.median_s;
 }
 
+uint64_t bench_result_extra_bytes(const bench_result *result)
+{
+    return result->plan_info.workspace_bytes + result->plan_info.metadata_bytes;
+}
+
 bool bench_result_is_noisy(const bench_result *result)
 {
     return bench_is_noisy(result->subject.spread) || bench_is_noisy(result->measurement.peak_spread) ||

@@ -4,7 +4,9 @@
 #define BENCH_RESULT_H
 
 #include "bench/call.h"
+#include "bench/first_call.h"
 #include "bench/overhead.h"
+#include "bench/plan_update.h"
 #include "bench/rates.h"
 
 /* What a replay of a trace did; its time is the subject's. */
@@ -31,7 +33,10 @@ typedef struct bench_result {
     uint64_t flops, bytes; /* of one operation */
     double idle_share;     /* of the compute units' time; negative = not known */
     bench_replay_figures replay;
-    bench_overhead overhead; /* instead of all from the measurement on, if that is what the options ask for */
+    /* Instead of all from the measurement on, if that is what the options ask for: */
+    bench_overhead overhead;
+    bench_first_call first_call;
+    bench_plan_update plan_update; /* the same for all */
 } bench_result;
 
 /* What is known of a call before it has been measured. */
@@ -47,6 +52,9 @@ double bench_idle_share(const clattn_device_facts *facts, const bench_subject *s
 /* Tokens of a replay, prompts and generated ones, and generated ones alone, in a second of one layer's attention. */
 double bench_result_tokens_per_s(const bench_result *result);
 double bench_result_decodes_per_s(const bench_result *result);
+
+/* Device memory of the plan: its work list and the workspace of split rows. A call with a plan takes no other. */
+uint64_t bench_result_extra_bytes(const bench_result *result);
 
 /* Whether the machine was too restless for the figure to count. */
 bool bench_result_is_noisy(const bench_result *result);

@@ -18,6 +18,12 @@ bool tool_error(const char *format, ...) TOOL_PRINTF(1, 2);
 /* Writes one line about what happens next. */
 void tool_progress(const char *format, ...) TOOL_PRINTF(1, 2);
 
+/*
+ * Shows how much of something long is done, with a line of text: a bar that is redrawn on a terminal, a line elsewhere.
+ * The bar ends when all is done, or before the next message.
+ */
+void tool_progress_bar(int done, int total, const char *format, ...) TOOL_PRINTF(3, 4);
+
 /* True for CL_SUCCESS; otherwise names the call and the OpenCL error number. */
 bool tool_check_cl(cl_int result, const char *call);
 
