@@ -138,7 +138,7 @@ test_sanitized()
 {
     # Debugoptimized, so that asserts are on and a report has line numbers.
     build build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false &&
-        run_tests build-asan --setup asan --no-suite offline
+        run_tests build-asan --setup asan --no-suite offline --no-suite cold
 }
 
 # Each fuzz target for a short while; what it takes to make a find again is printed.
@@ -176,8 +176,9 @@ test_ci()
     export CC=gcc CXX=g++
     build build-gcc -Dwerror=true && run_tests build-gcc --timeout-multiplier 3 && matrix build-gcc ci
     export CC=clang CXX=clang++
-    # What other compilers make of the kernels does not depend on ours.
-    build build-clang -Dwerror=true && run_tests build-clang --timeout-multiplier 3 --no-suite offline --no-suite valgrind
+    # What other compilers make of the kernels, or PoCL without its cache, does not depend on ours.
+    build build-clang -Dwerror=true &&
+        run_tests build-clang --timeout-multiplier 3 --no-suite offline --no-suite cold --no-suite valgrind
     export CC=gcc CXX=g++
     test_sanitized
     test_threads

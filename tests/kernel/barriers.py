@@ -88,7 +88,7 @@ class Reader:
             self.take()
             return Statement("do", line, self.take_enclosed() + [self.take()], parts)
         tokens = []
-        while not self.next_is(";") and not (self.next_is(":") and tokens[:1] and tokens[0].text in ("case", "default")):
+        while not self.next_is(";") and not (self.next_is(":") and tokens and tokens[0].text in ("case", "default")):
             tokens += self.take_enclosed() if self.next_is("(", "{", "[") else [self.take()]
         self.take()
         kind = tokens[0].text if tokens and tokens[0].text in ("return", "break", "continue", "goto") else "expression"
