@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Plans over their life: what they decide, that an update reuses memory and needs no waiting, their largest sizes, and
- * that every failing allocation or OpenCL call leaves them as they were. The linker hands the library's calls to this
- * test, which lets them fail. What plans refuse is in test_ragged_page_plan_errors.c.
+ * Plans over their life: what they decide, that an update reuses memory and needs no waiting, and their largest sizes.
+ * The linker hands the library's allocations to this test, which refuses them. What plans refuse is in
+ * test_ragged_page_plan_errors.c, what they do when a call fails in tests/fault.
  */
 #include "attention/plan.h"
 #include "support/attention.h"
@@ -16,73 +16,34 @@
 
 #define COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
 
-typedef enum failed_call { CALL_NONE, CALL_MALLOC, CALL_CALLOC, CALL_CREATE_BUFFER, CALL_WRITE_BUFFER } failed_call;
+typedef enum allocation { NO_ALLOCATION, HOST_ALLOCATION, DEVICE_ALLOCATION } allocation;
 
-/* How many calls (of one kind, or of all) succeed before one fails, negative = all; and which one it was. */
-static int calls_left = -1;
-static failed_call counted = CALL_NONE;
-static failed_call failed = CALL_NONE;
+/* What is refused, and whether it was asked for. */
+static allocation refused = NO_ALLOCATION;
+static bool was_asked;
 
 void *__wrap_malloc(size_t num_bytes);
 void *__real_malloc(size_t num_bytes);
-void *__wrap_calloc(size_t count, size_t num_bytes);
-void *__real_calloc(size_t count, size_t num_bytes);
 cl_mem __wrap_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *result);
 cl_mem __real_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *result);
-cl_int __wrap_clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
-                                   const void *from, cl_uint num_events, const cl_event *events, cl_event *event);
-cl_int __real_clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
-                                   const void *from, cl_uint num_events, const cl_event *events, cl_event *event);
 
-/* Only one call fails: what the library does about it may need others. */
-static bool may_succeed(failed_call call)
+static bool refuse(allocation kind)
 {
-    if (calls_left < 0 || (counted != CALL_NONE && counted != call))
-        return true;
-    if (calls_left-- > 0)
-        return true;
-    failed = call;
-    return false;
+    was_asked = was_asked || kind == refused;
+    return kind == refused;
 }
 
 void *__wrap_malloc(size_t num_bytes)
 {
-    return may_succeed(CALL_MALLOC) ? __real_malloc(num_bytes) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t num_bytes)
-{
-    return may_succeed(CALL_CALLOC) ? __real_calloc(count, num_bytes) : NULL;
+    return refuse(HOST_ALLOCATION) ? NULL : __real_malloc(num_bytes);
 }
 
 cl_mem __wrap_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *result)
 {
-    if (may_succeed(CALL_CREATE_BUFFER))
+    if (!refuse(DEVICE_ALLOCATION))
         return __real_clCreateBuffer(context, flags, size, host, result);
     *result = CL_MEM_OBJECT_ALLOCATION_FAILURE;
     return NULL;
-}
-
-cl_int __wrap_clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
-                                   const void *from, cl_uint num_events, const cl_event *events, cl_event *event)
-{
-    if (may_succeed(CALL_WRITE_BUFFER))
-        return __real_clEnqueueWriteBuffer(queue, buffer, blocking, offset, size, from, num_events, events, event);
-    return CL_OUT_OF_RESOURCES;
-}
-
-static clattn_status status_of_failure(void)
-{
-    switch (failed) {
-    case CALL_NONE:
-        return CLATTN_OK;
-    case CALL_CREATE_BUFFER:
-        return CLATTN_OUT_OF_DEVICE_MEMORY;
-    case CALL_WRITE_BUFFER:
-        return CLATTN_OPENCL_ERROR;
-    default:
-        return CLATTN_OUT_OF_MEMORY;
-    }
 }
 
 static const int32_t small_q_lens[] = {1, 21};
@@ -270,13 +231,12 @@ static void updates_within_a_reservation_allocate_nothing(void **state)
         support_attention_check(small);
         const clattn_plan_info reserved = info_of(plan);
         for (int step = 0; step < 4; step++) {
-            failed = CALL_NONE;
-            counted = step % 2 == 0 ? CALL_MALLOC : CALL_CREATE_BUFFER;
-            calls_left = 0;
+            was_asked = false;
+            refused = step % 2 == 0 ? HOST_ALLOCATION : DEVICE_ALLOCATION;
             const clattn_status status = clattn_plan_update(plan, &large_params);
-            calls_left = -1;
+            refused = NO_ALLOCATION;
             require_ok(device, status);
-            assert_int_equal(failed, CALL_NONE);
+            assert_false(was_asked);
         }
         run_with(large, device, plan);
         support_attention_check(large);
@@ -543,91 +503,12 @@ static void work_groups_fit_into_31_bits(void **state)
     plan = create_plan(device, &params);
     assert_int_equal(info_of(plan).max_splits, 64);
     params.num_q_heads = params.num_kv_heads = (1 << 25) - 1;
-    counted = CALL_CREATE_BUFFER; /* of 16 GiB: no device is asked for it */
-    calls_left = 0;
+    refused = DEVICE_ALLOCATION; /* of 16 GiB: no device is asked for it */
     const clattn_status status = clattn_plan_update(plan, &params);
-    calls_left = -1;
-    counted = CALL_NONE;
+    refused = NO_ALLOCATION;
     assert_int_equal(status, CLATTN_OUT_OF_DEVICE_MEMORY);
     assert_int_equal(info_of(plan).max_splits, 64);
     clattn_plan_destroy(&plan);
-}
-
-/* Lets call after call of an update fail, each on a fresh plan, until it succeeds; the old plan must still serve. */
-static void a_failing_update_changes_nothing(void **state)
-{
-    const support_device *device = *state;
-    support_attention_case small_description = small_case();
-    support_attention_case large_description = large_case();
-    small_description.num_splits = 2;
-    large_description.num_splits = 5;
-    support_attention *before = support_attention_create(device, &small_description);
-    support_attention *after = support_attention_create(device, &small_description);
-    support_attention *large = support_attention_create(device, &large_description);
-    const clattn_plan_params small_params = support_attention_plan_params(before);
-    clattn_plan_params large_params = support_attention_plan_params(large);
-    int64_t slots[60];
-    unsigned kinds = 0;
-
-    for (int i = 0; i < 60; i++)
-        slots[i] = i;
-    assert_true(large_params.total_tokens <= 60);
-    large_params.slot_mapping = slots;
-    for (int num_before = 0;; num_before++) {
-        clattn_plan *plan = create_plan(device, &small_params);
-        const clattn_plan_info old = info_of(plan);
-        run_with(before, device, plan);
-        failed = CALL_NONE;
-        calls_left = num_before;
-        const clattn_status status = clattn_plan_update(plan, &large_params);
-        calls_left = -1;
-        assert_int_equal(status, status_of_failure());
-        if (failed != CALL_NONE) {
-            const clattn_plan_info kept = info_of(plan);
-            require_same_info(&kept, &old);
-            run_with(after, device, plan);
-            support_attention_expect_same_bytes(before, after);
-        }
-        kinds |= 1u << failed;
-        if (failed != CALL_NONE) /* and the next update is as if nothing had been */
-            require_ok(device, clattn_plan_update(plan, &large_params));
-        run_with(large, device, plan);
-        support_attention_check(large);
-        clattn_plan_destroy(&plan);
-        if (failed == CALL_NONE)
-            break;
-    }
-    assert_int_equal(kinds, 1u << CALL_NONE | 1u << CALL_MALLOC | 1u << CALL_CREATE_BUFFER | 1u << CALL_WRITE_BUFFER);
-    support_attention_destroy(&before);
-    support_attention_destroy(&after);
-    support_attention_destroy(&large);
-}
-
-static void a_failing_create_gives_no_plan(void **state)
-{
-    const support_device *device = *state;
-    support_attention_case description = large_case();
-    description.num_splits = 3;
-    support_attention *ragged = support_attention_create(device, &description);
-    const clattn_plan_params params = support_attention_plan_params(ragged);
-    clattn_plan *plan = NULL;
-    int num_failures = 0;
-
-    do {
-        plan = (clattn_plan *)(void *)ragged; /* must be overwritten */
-        failed = CALL_NONE;
-        calls_left = num_failures;
-        const clattn_status status = clattn_plan_create(device->ctx, &params, &plan);
-        calls_left = -1;
-        assert_int_equal(status, status_of_failure());
-        assert_int_equal(plan == NULL, failed != CALL_NONE);
-        num_failures += failed != CALL_NONE;
-    } while (failed != CALL_NONE);
-    assert_true(num_failures >= 6); /* plan, staging memory twice, two buffers of the workspace, metadata, its write */
-    run_with(ragged, device, plan);
-    support_attention_check(ragged);
-    clattn_plan_destroy(&plan);
-    support_attention_destroy(&ragged);
 }
 
 int main(int argc, char **argv)
@@ -643,8 +524,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(two_updates_run_ahead_of_the_queue),
         cmocka_unit_test(rows_of_all_tokens_fit_into_31_bits),
         cmocka_unit_test(work_groups_fit_into_31_bits),
-        cmocka_unit_test(a_failing_update_changes_nothing),
-        cmocka_unit_test(a_failing_create_gives_no_plan),
     };
 
     support_select_family(argc, argv);
