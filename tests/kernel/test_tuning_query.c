@@ -38,6 +38,7 @@ static void assert_tile(const clattn_tuning_tile *answered, const clattn_row *ro
     assert_int_equal(answered->work_group_size, tile->work_group_size);
     assert_int_equal(answered->heads, tile->heads);
     assert_int_equal(answered->lanes, tile->lanes);
+    assert_int_equal(answered->sub_group_size, tile->sub_group_size);
     if (row->local_argument_bytes[phase] > 0)
         assert_int_equal(answered->local_memory_bytes, row->local_argument_bytes[phase]);
 }

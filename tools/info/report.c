@@ -57,6 +57,8 @@ static void print_facts(const clattn_device_facts *facts)
     printf("  work-groups  at most %u work-items, preferably multiples of %u; local memory of ",
            facts->max_work_group_size, facts->preferred_multiple);
     print_bytes(facts->local_memory_bytes);
+    if (facts->narrowest_sub_group > 0)
+        printf("; sub-groups from %u work-items", facts->narrowest_sub_group);
     printf("\n  memory       ");
     print_bytes(facts->global_memory_bytes);
     printf(", in buffers of at most ");
@@ -66,9 +68,9 @@ static void print_facts(const clattn_device_facts *facts)
 
 static void print_tile(const char *phase, const clattn_tuning_tile *tile)
 {
-    printf("%-7s %-8s %7d %8d %5d %5d %5d %9.1f", phase, clattn_tuning_level_name(tile->level), (int)tile->block_q,
+    printf("%-7s %-8s %7d %8d %5d %5d %5d %3d %9.1f", phase, clattn_tuning_level_name(tile->level), (int)tile->block_q,
            (int)tile->block_kv, (int)tile->work_group_size, (int)tile->heads, (int)tile->lanes,
-           (double)tile->local_memory_bytes / 1024.0);
+           (int)tile->sub_group_size, (double)tile->local_memory_bytes / 1024.0);
 }
 
 /* What else a model asks of attention, below its name. */
@@ -116,8 +118,8 @@ static void print_device(const info_device *device, const info_options *options)
     }
     printf("  family       %s: %s\n", clattn_family_name(device->family), device->rows[0].answer.family_reason);
     printf("  pages        %s\n\n", clattn_kv_layout_name((clattn_kv_layout)options->layout));
-    printf("  %-16s %-11s %-7s %-8s %7s %8s %5s %5s %5s %9s %5s %6s %6s\n", "model", "heads", "phase", "level",
-           "block_q", "block_kv", "items", "heads", "lanes", "local KiB", "rows", "groups", "split");
+    printf("  %-16s %-11s %-7s %-8s %7s %8s %5s %5s %5s %3s %9s %5s %6s %6s\n", "model", "heads", "phase", "level",
+           "block_q", "block_kv", "items", "heads", "lanes", "sub", "local KiB", "rows", "groups", "split");
     for (int i = 0; i < device->num_rows; i++)
         print_row(&device->rows[i]);
 }
