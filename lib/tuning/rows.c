@@ -69,13 +69,13 @@ static void vector_row(const clattn_device_facts *facts, const clattn_tile_reque
 #define LOCAL_MEMORY_BUDGET ((int64_t)32 << 10)
 
 /*
- * Devices that let a kernel choose the size of its sub-groups, down to 8 or 16 work-items, share the registers of a
+ * GPUs that let a kernel choose the size of its sub-groups, down to 8 or 16 work-items, share the registers of a
  * hardware thread among them: at the narrowest size each has 128, half of what other GPUs give. Left to themselves,
  * their compilers prefer wider sub-groups and put what does not fit into memory.
  */
 static bool has_few_registers(const clattn_device_facts *facts)
 {
-    return facts->narrowest_sub_group > 0 && facts->narrowest_sub_group <= 16;
+    return facts->type == CLATTN_DEVICE_GPU && (facts->narrowest_sub_group == 8 || facts->narrowest_sub_group == 16);
 }
 
 /* Smaller tiles for such a device: 4 rows for each work-item, and 32 accumulators (prefill) or 16 (decode). */
@@ -88,8 +88,8 @@ static void spare_registers(const clattn_device_facts *facts, const clattn_tile_
     int32_t rows = 4;
     while (rows > 1 && rows * columns > 32)
         rows /= 2;
-    if (prefill->block_q > rows * tile_rows)
-        prefill->block_q = rows * tile_rows;
+    while (prefill->block_q > 1 && prefill->block_q > rows * tile_rows)
+        prefill->block_q /= 2;
     const int32_t v_vectors = (request->head_dim_v + 4 * decode->work_group_size - 1) / (4 * decode->work_group_size);
     while (decode->block_q > 1 && decode->block_q * v_vectors > 4)
         decode->block_q /= 2;

@@ -238,10 +238,23 @@ static void few_registers_ask_for_small_tiles_and_narrow_sub_groups(void **state
     }
 }
 
-/* Wide sub-groups only, or none to be had, are no sign of few registers. */
+/* A work-group without a whole row of work-items is the reason of the refusal, however few registers there are. */
+static void few_registers_are_no_reason_to_refuse(void **state)
+{
+    const clattn_tile_request request = plain_request(CLATTN_FAMILY_SIMT);
+    clattn_device_facts facts = fake_gpu(64 * KIB, 8, 8);
+    clattn_error error = {.text = ""};
+    clattn_row row;
+    (void)state;
+    facts.narrowest_sub_group = 8;
+    assert_int_equal(clattn_tuning_resolve(&facts, &request, 16, NULL, &row, &error), CLATTN_INVALID_TUNING);
+    assert_non_null(strstr(error.text, "work_group_size 8 does not tile"));
+}
+
+/* Wide sub-groups only, none to be had, or those of a CPU, are no sign of few registers. */
 static void other_devices_choose_sub_groups_themselves(void **state)
 {
-    static const uint32_t narrowest[] = {0, 32, 64};
+    static const uint32_t narrowest[] = {0, 32, 64, 4, 8};
     const clattn_tile_request request = plain_request(CLATTN_FAMILY_SIMT);
     clattn_row plain = {0};
     (void)state;
@@ -250,6 +263,7 @@ static void other_devices_choose_sub_groups_themselves(void **state)
         clattn_error error = {.text = ""};
         clattn_row row;
         facts.narrowest_sub_group = narrowest[i];
+        facts.type = narrowest[i] == 8 ? CLATTN_DEVICE_CPU : CLATTN_DEVICE_GPU;
         assert_int_equal(clattn_tuning_resolve(&facts, &request, 16, NULL, &row, &error), CLATTN_OK);
         if (i == 0)
             plain = row;
@@ -587,6 +601,7 @@ int main(void)
         cmocka_unit_test(every_cpu_has_a_row),
         cmocka_unit_test(every_gpu_has_a_row_or_a_reason),
         cmocka_unit_test(few_registers_ask_for_small_tiles_and_narrow_sub_groups),
+        cmocka_unit_test(few_registers_are_no_reason_to_refuse),
         cmocka_unit_test(other_devices_choose_sub_groups_themselves),
         cmocka_unit_test(vector_rows_on_a_gpu_are_refused_or_fit),
         cmocka_unit_test(plain_runs_on_every_device),
