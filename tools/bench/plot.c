@@ -96,7 +96,7 @@ static void write_script(const cJSON *record, const char *path, FILE *script)
     fputs("roof(x) = bandwidth * x < peak ? bandwidth * x : peak\n"
           "stats $points using 1 name 'x' nooutput\n"
           "ridge = peak / bandwidth\n"
-          "set xrange [(x_min < ridge ? x_min : ridge) / 4 : (x_max > ridge ? x_max : ridge) * 4]\n"
+          "set xrange [(x_min < ridge ? x_min : ridge) / 4 : (x_max > ridge ? x_max : ridge) * 16]\n"
           "set logscale xy\n"
           "set samples 1000\n"
           "set grid\n"
