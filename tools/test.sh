@@ -9,7 +9,7 @@
 #   (nothing)    build in build/ and run every test, on PoCL unless OCL_ICD_VENDORS says otherwise when build/ is made
 #   --sanitize   build in build-asan/ with AddressSanitizer and UBSan and run every test on PoCL
 #   --matrix     build in build-matrix/ and run the tests that use a device on every OpenCL implementation that is
-#                installed (tests/matrix/run_on.sh); ends with a table of the results; takes hours, most of them on Oclgrind
+#                installed (tests/matrix/run_on.sh); ends with a table of the results; takes hours, most on Oclgrind
 #   --ci         what continuous integration runs: formatting, gcc and clang with warnings as errors (build-gcc/,
 #                build-clang/), every test of both builds on PoCL, a part of --matrix, then --sanitize; the kernels are
 #                compiled for GPUs (suite "offline") once; a few tests under valgrind, and those of threads with
