@@ -138,7 +138,7 @@ test_sanitized()
 {
     # Debugoptimized, so that asserts are on and a report has line numbers.
     build build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false &&
-        run_tests build-asan --setup asan --no-suite offline --no-suite cold
+        run_tests build-asan --setup asan --no-suite offline --no-suite cold --no-suite limits
 }
 
 # Each fuzz target for a short while; what it takes to make a find again is printed.
@@ -178,7 +178,8 @@ test_ci()
     export CC=clang CXX=clang++
     # What other compilers make of the kernels, or PoCL without its cache, does not depend on ours.
     build build-clang -Dwerror=true &&
-        run_tests build-clang --timeout-multiplier 3 --no-suite offline --no-suite cold --no-suite valgrind
+        run_tests build-clang --timeout-multiplier 3 --no-suite offline --no-suite cold --no-suite valgrind \
+            --no-suite limits
     export CC=gcc CXX=g++
     test_sanitized
     test_threads
