@@ -51,9 +51,9 @@ typedef struct clattn_context clattn_context;
  *           verify_kernels: the first use of a kernel runs it on a small problem and compares what it wrote with the
  *           host, before any data of the caller's. An attention kernel that fails is replaced by the plain family's,
  *           with a WARNING; where there is no replacement calls are refused with KERNEL_REJECTED, nothing enqueued. The
- *           verdict is kept in the cache directory for this device, driver and version of clattn, as is that a process
- *           died while it built or tried a kernel, whatever killed it: that kernel is not touched again. Deleting the
- *           directory forgets all of it
+ *           verdict on its numbers is kept in the cache directory for this device, driver and version of clattn, as is
+ *           that a process died while it built or tried a kernel, whatever killed it: that kernel is not touched again.
+ *           Deleting the directory forgets all of it. That a kernel could not be built or run is not kept
  * Errors    INVALID_ARGUMENT  ctx is NULL; handles incomplete or mixed with `device`; family out of range;
  *                             handles that do not belong together; profiling asked of a caller's queue
  *           UNSUPPORTED       the caller's queue is out-of-order; the device has no compiler or is not little-endian

@@ -343,10 +343,15 @@ static clattn_status try_entry(clattn_program_store *store, program_entry *entry
     return CLATTN_OK;
 }
 
+/* Not what could not be built or run: that may have been for want of memory, and says nothing of the next time. */
+static bool is_lasting(const clattn_verdict *verdict)
+{
+    return verdict->kind != CLATTN_VERDICT_REJECTED || verdict->worst_error > 1.0;
+}
+
 /*
- * The same under a note, and keeps the verdict, though not on what did not build: that may have been for want of
- * memory. Where somebody died with the note, the variant is not touched again; who lives and holds it is no reason not
- * to try as well.
+ * The same under a note, and keeps the verdict if it is to last. Where somebody died with the note, the variant is not
+ * touched again; who lives and holds it is no reason not to try as well.
  */
 static clattn_status try_with_note(clattn_program_store *store, program_entry *entry, const char *options,
                                    const char *verdict_key, clattn_error *error)
@@ -359,8 +364,8 @@ static clattn_status try_with_note(clattn_program_store *store, program_entry *e
                                           .reason = "a process that built or tried it did not survive that"};
     else
         status = try_entry(store, entry, options, error);
-    const bool is_final = status == CLATTN_OK && (entry->kernel != NULL || taken == CLATTN_NOTE_ABANDONED);
-    if (is_final && store->can_save && !clattn_verdict_save(store->cache_dir, verdict_key, &entry->verdict))
+    if (status == CLATTN_OK && is_lasting(&entry->verdict) && store->can_save &&
+        !clattn_verdict_save(store->cache_dir, verdict_key, &entry->verdict))
         stop_saving(store);
     if (taken != CLATTN_NOTE_NONE)
         clattn_trial_note_release(&note);

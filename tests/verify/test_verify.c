@@ -255,13 +255,19 @@ static void kernels_that_do_not_build_are_replaced(void **state)
     }
 }
 
-/* As a driver says that a kernel takes more registers or local memory than there are. */
+/* As a driver says that a kernel takes more registers or memory than there are now: that is forgotten as well. */
 static void kernels_that_cannot_be_run_are_refused(void **state)
 {
     verify_fixture *fixture = verify_open(*state, true);
     const support_attention_case problem = verify_batch(0);
     sabotage_now.kernel_result = CL_OUT_OF_RESOURCES;
     assert_refused(fixture, &problem, "clEnqueueNDRangeKernel");
+    assert_int_equal(verify_list(fixture).num_verdicts[CLATTN_VERDICT_REJECTED], 0);
+    verify_close(&fixture);
+
+    sabotage_now = (sabotage){.parts = {NULL}};
+    fixture = verify_open(*state, true);
+    assert_computes(fixture, 0, 1);
     verify_close(&fixture);
 }
 
