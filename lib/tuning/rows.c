@@ -88,6 +88,8 @@ static void spare_registers(const clattn_device_facts *facts, const clattn_tile_
     int32_t rows = 4;
     while (rows > 1 && rows * columns > 32)
         rows /= 2;
+    if (request->head_dim_v == 56)
+        rows = 2; /* for pvc, ocloc puts the accumulators of more rows, 3 columns and a half wide, into memory */
     while (prefill->block_q > 1 && prefill->block_q > rows * tile_rows)
         prefill->block_q /= 2;
     const int32_t v_vectors = (request->head_dim_v + 4 * decode->work_group_size - 1) / (4 * decode->work_group_size);
@@ -105,8 +107,10 @@ static void simt_row(const clattn_device_facts *facts, const clattn_tile_request
                                : LOCAL_MEMORY_BUDGET;
     const int32_t largest_group = largest_power_of_two_within((int64_t)facts->max_work_group_size);
     clattn_tile *prefill = &row->tiles[CLATTN_PHASE_PREFILL];
-    *prefill = (clattn_tile){.block_q = request->head_dim <= 64    ? 64
-                                        : request->head_dim <= 128 ? 32
+    const int32_t width = request->head_dim > request->head_dim_v ? request->head_dim : request->head_dim_v;
+    /* Between 32 and 64 the last columns need masks, which with 64 rows spill on AMD's gfx906 and gfx90a. */
+    *prefill = (clattn_tile){.block_q = width <= 32 || width == 64 ? 64
+                                        : width <= 128             ? 32
                                                                    : 16,
                              .block_kv = 32,
                              .work_group_size = largest_group < 128 ? largest_group : 128,

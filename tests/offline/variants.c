@@ -24,7 +24,10 @@
 /* Head dimensions that no model above has: no power of two, K and V of different width, the widest; long groups. */
 static const tool_shape odd_shapes[] = {
     {"odd-8", 4, 4, 8, 8, 0, 0.0f, false, 0},
+    {"odd-8-512", 4, 4, 8, 512, 0, 50.0f, true, 0},
     {"odd-40", 20, 4, 40, 40, 0, 0.0f, false, 0},
+    {"odd-48", 4, 4, 48, 48, 0, 50.0f, true, 0},
+    {"odd-56", 4, 4, 56, 56, 0, 50.0f, true, 0},
     {"odd-112", 64, 1, 112, 112, 0, 30.0f, true, 0},
     {"odd-192-128", 16, 16, 192, 128, 0, 0.0f, false, 0},
     {"odd-256-512", 16, 4, 256, 512, 0, 0.0f, false, 0},
