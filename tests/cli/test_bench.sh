@@ -10,25 +10,8 @@ set -eu
 bench=$1
 demo=$2
 trace=$3
-work=$(mktemp -d)
-trap 'rm -rf -- "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-
-num_failed=0
-
-failed()
-{
-    printf 'FAILED: %s\n' "$*"
-    sed 's/^/    stderr: /' "$work/stderr"
-    num_failed=$((num_failed + 1))
-}
-
-# run PROGRAM ARGUMENT...: output in $work/stdout and $work/stderr, exit code in $code.
-run()
-{
-    code=0
-    "$@" >"$work/stdout" 2>"$work/stderr" || code=$?
-}
+# shellcheck source=tests/cli/tools_common.sh
+. "$(dirname -- "$0")/tools_common.sh"
 
 # refused CODE SENTENCE PROGRAM ARGUMENT...: the program ends with CODE, prints nothing and says SENTENCE.
 refused()
@@ -454,5 +437,4 @@ grep -q '6 sequences, 241 new tokens: prefill of 37, 200; decode at context 93, 
     failed "no batch: cl-demo"
 grep -q 'of the roofline' "$work/stdout" || failed "no time: cl-demo"
 
-[ "$num_failed" -eq 0 ] || exit 1
-exit 0
+finish

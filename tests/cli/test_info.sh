@@ -12,26 +12,9 @@ bench=$2
 plant=$3
 version=$4
 headers=$5/include/clattn
-work=$(mktemp -d)
-trap 'rm -rf -- "$work"' EXIT
-trap 'exit 1' HUP INT TERM
+# shellcheck source=tests/cli/tools_common.sh
+. "$(dirname -- "$0")/tools_common.sh"
 export XDG_CACHE_HOME="$work/xdg"
-
-num_failed=0
-
-failed()
-{
-    printf 'FAILED: %s\n' "$*"
-    sed 's/^/    stderr: /' "$work/stderr"
-    num_failed=$((num_failed + 1))
-}
-
-# run PROGRAM ARGUMENT...: output in $work/stdout and $work/stderr, exit code in $code.
-run()
-{
-    code=0
-    "$@" >"$work/stdout" 2>"$work/stderr" || code=$?
-}
 
 # refused SENTENCE ARGUMENT...: wrong usage, said on stderr alone.
 refused()
@@ -235,5 +218,4 @@ for line in "^  $num_files files, .* 1 damaged, 1 foreign, 1 temporary\$" '^  pl
     grep -q -- "$line" "$work/stdout" || failed "no line $line: cl-info --files"
 done
 
-[ "$num_failed" -eq 0 ] || exit 1
-exit 0
+finish
