@@ -1,0 +1,138 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# What cl-bench writes besides the results of one run: traces, tables, comparisons with old runs, pictures and what a
+# call costs the host. No figure of speed is judged.
+#
+# usage: test_bench_reports.sh CL_BENCH TRACE
+set -eu
+
+bench=$1
+trace=$2
+# shellcheck source=tests/cli/bench_common.sh
+. "$(dirname -- "$0")/bench_common.sh"
+
+# overheads JSON OPERATIONS KEY=VALUE...: as measured(), for the results of --overhead.
+overheads()
+{
+    python3 -c '
+import json, math, sys
+
+results = json.load(open(sys.argv[1]))["results"]
+operations = [result["op"] for result in results]
+assert operations == sys.argv[2].split(","), f"the operations are {operations}"
+for result in results:
+    for wanted in sys.argv[3:]:
+        key, value = wanted.split("=", 1)
+        assert result[key] == json.loads(value), f"{key} is {result[key]}, not {value}"
+    assert result["num_kernels"] >= 1 and result["num_arguments"] >= 1
+    assert result["call_us"] > 0 and result["bare_us"] > 0
+    assert result["call_spread"] >= 0 and result["bare_spread"] >= 0
+    assert math.isfinite(result["overhead_us"])
+    if result["num_calls"] == 1:
+        difference = result["call_us"] - result["bare_us"]
+        assert math.isclose(result["overhead_us"], difference, rel_tol=1e-6, abs_tol=1e-6), result["overhead_us"]
+    assert result["plan_update_seqs"] == 64 and result["plan_update_us"] > 0 and result["plan_update_spread"] >= 0
+    assert result["cold_built"] >= 1 and result["cold_call_ms"] > 0, "the cold call found a cache"
+    assert result["warm_disk_hits"] == result["cold_built"], "the warm call found no cache"
+    assert result["warm_call_ms"] > 0
+    assert "median_ms" not in result and "roofline_fraction" not in result
+' "$@" >"$work/check" 2>&1 || {
+        tail -n 1 "$work/check"
+        failed "$*"
+    }
+}
+
+# A trace: every token is computed once, whatever the batches, and both kinds of layers see the same steps.
+for storage in 'combined --max-seqs 2 --token-budget 16' 'heads_first --window 9'; do
+    # shellcheck disable=SC2086 # a layout and options
+    measure "$work/trace.json" --trace "$trace" --model gpt-oss-20b --kv-dtype bfloat16 --page-size 8 --kv-tokens 512 \
+        --runs 2 --layout $storage
+    python3 -c '
+import json, math, sys
+results = json.load(open(sys.argv[1]))["results"]
+window = len(results) == 1
+assert [r["layer"] for r in results] == (["all"] if window else ["full", "sliding"])
+for r in results:
+    assert r["workload"] == "trace" and r["num_requests"] == 7 and r["runs"] == 2
+    assert r["prompt_tokens"] == 37 + 5 + 64 + 1 + 20 + 11 + 90
+    assert r["decode_tokens"] == 0 + 3 + 8 + 1 + 6 + 2 + 11
+    assert r["num_steps"] == results[0]["num_steps"]
+    assert 1 <= r["most_seqs"] <= r["max_seqs"] and 13 <= r["most_pages"] <= r["num_pages"] == 64
+    seconds = r["median_ms"] / 1e3
+    assert math.isclose(r["tokens_per_s"], (r["prompt_tokens"] + r["decode_tokens"]) / seconds, rel_tol=1e-9)
+    assert math.isclose(r["decodes_per_s"], r["decode_tokens"] / seconds, rel_tol=1e-9)
+    assert math.isclose(r["gflops"], r["flops"] / seconds / 1e9, rel_tol=1e-9)
+    assert r["roofline_fraction"] > 0 and r["host_ms"] > 0
+    # Pairs of every prompt and answer, however they were cut.
+    lengths = [(37, 1), (5, 4), (64, 9), (1, 2), (20, 7), (11, 3), (90, 12)]
+    pairs = sum(min(p + 1, r["sliding_window"] or math.inf) for q, g in lengths for p in range(q + g - 1))
+    assert r["flops"] == pairs * 64 * 2 * 128, (r["flops"], pairs)
+' "$work/trace.json" || failed "the figures of a trace: $storage"
+    grep -q 'tokens/s' "$work/stdout" || failed "no table: cl-bench --trace"
+done
+run "$bench" --trace "$trace" --kv-tokens 96 --runs 1
+[ "$code" -eq 1 ] || failed "exit code $code for a request that never fits"
+grep -q 'request 7 of .* takes 101 KV tokens, more than the cache holds' "$work/stderr" || failed "no sentence for it"
+
+# Everything that can be written of one run, and the same run again compared with it.
+small='--num-q-heads 1 --num-kv-heads 1 --head-dim 8 --context 5,9 --runs 1 --kv-dtype float32,float16'
+# shellcheck disable=SC2086 # several options
+measure "$work/old.json" $small --csv "$work/old.csv"
+# shellcheck disable=SC2086
+measure "$work/new.json" $small --compare "$work/old.json"
+grep -q "against $work/old.json" "$work/stdout" || failed "no table of a comparison"
+python3 -c '
+import csv, json, math, sys
+old, new = (json.load(open(path))["results"] for path in sys.argv[1:3])
+lines = list(csv.DictReader(open(sys.argv[3])))
+assert len(lines) == len(old) == 2
+for line, result in zip(lines, old):
+    assert list(line) == list(result)
+    assert line["kv_dtype"] == result["kv_dtype"] and line["context_lens"] == "5 9" and line["parts_ratio"] == ""
+    assert math.isclose(float(line["median_ms"]), result["median_ms"], rel_tol=1e-12)
+for before, after in zip(old, new):
+    assert after["old_time"] == before["median_ms"] and after["old_noise"] == 0
+    assert math.isclose(after["ratio_to_old"], after["median_ms"] / before["median_ms"], rel_tol=1e-9)
+    assert after["verdict"] == ("faster" if after["ratio_to_old"] < 1 else "slower")
+' "$work/old.json" "$work/new.json" "$work/old.csv" || failed "the comparison with an old run"
+# shellcheck disable=SC2086
+run "$bench" $small --csv - --compare "$work/old.json"
+[ "$code" -eq 0 ] || failed "exit code $code: cl-bench --csv -"
+[ "$(wc -l <"$work/stdout")" -eq 3 ] || failed "--csv - does not write a heading and two lines alone"
+
+# A picture is gnuplot's work; without it nothing is measured.
+mkdir "$work/no_programs"
+PATH="$work/no_programs" run "$bench" --plot "$work/none.svg"
+[ "$code" -eq 1 ] || failed "exit code $code without gnuplot"
+grep -q -- '--plot needs gnuplot' "$work/stderr" || failed "no sentence about a missing gnuplot"
+if command -v gnuplot >/dev/null 2>&1; then
+    # shellcheck disable=SC2086
+    run "$bench" $small --plot "$work/it's a plot.svg"
+    [ "$code" -eq 0 ] || failed "exit code $code: cl-bench --plot"
+    python3 -c '
+import sys, xml.etree.ElementTree as tree
+text = " ".join(tree.parse(sys.argv[1]).getroot().itertext())
+assert "GFLOP/s" in text and "flops per byte" in text and "float32" in text and "float16" in text
+' "$work/it's a plot.svg" || failed "the picture"
+    # shellcheck disable=SC2086
+    run "$bench" $small --plot "$work/missing/plot.svg"
+    [ "$code" -eq 1 ] || failed "exit code $code for a picture that could not be drawn"
+    grep -q 'gnuplot could not draw' "$work/stderr" || failed "no sentence about a picture that could not be drawn"
+fi
+
+measure "$work/overhead.json" --overhead --op page_attention,ragged_attention --runs 20
+overheads "$work/overhead.json" page_attention,ragged_attention num_calls=20 num_kernels=1 num_q_heads=1 num_kv_heads=1 'context_lens=[1]'
+grep -q 'overhead us' "$work/stdout" || failed "no table: cl-bench --overhead"
+grep -q 'first call of a process' "$work/stdout" || failed "no first calls: cl-bench --overhead"
+mkdir "$work/caches"
+TMPDIR="$work/caches" measure - --overhead --runs 1
+[ -z "$(ls "$work/caches")" ] || failed "the folder of the first call's caches is left"
+cp "$work/stdout" "$work/overhead.json"
+overheads "$work/overhead.json" ragged_page_attention num_calls=1 'layout="combined"'
+
+run "$bench" --num-q-heads 1 --num-kv-heads 1 --head-dim 8 --context 5 --runs 1 --json "$work/missing/result.json"
+[ "$code" -eq 1 ] || failed "exit code $code for a result that could not be written"
+grep -q 'cannot open' "$work/stderr" || failed "no sentence about a result that could not be written"
+
+finish
