@@ -121,7 +121,7 @@ static void a_part_keeps_its_sequences_and_their_pages(void **state)
     bench_sequences part;
     bench_random_init(&random, 1);
     assert_true(bench_workload_init_listed(&workload, 0, "1,3,1,2", "9,3,4,5"));
-    assert_true(bench_sequences_init(&whole, &workload, 4, &random));
+    assert_true(bench_sequences_init(&whole, &workload, 4, 0, &random));
     assert_int_equal(whole.num_pages, 3 + 1 + 1 + 2);
     assert_int_equal(whole.pages_per_seq, 3);
     assert_true(bench_sequences_init_part(&part, &whole, BENCH_PREFILLS));
@@ -145,7 +145,7 @@ static void every_page_belongs_to_one_sequence(void **state)
     bench_random random;
     bench_sequences sequences;
     bench_random_init(&random, 2);
-    assert_true(bench_sequences_init(&sequences, &workload, 16, &random));
+    assert_true(bench_sequences_init(&sequences, &workload, 16, 0, &random));
     static bool seen[8192];
     assert_true(sequences.num_pages <= 8192);
     int32_t num_seen = 0;
@@ -163,6 +163,33 @@ static void every_page_belongs_to_one_sequence(void **state)
     bench_workload_finish(&workload);
 }
 
+/* Of 23 tokens in pages of 4 the last two queries see from 21 - 5 + 1 and 22 - 5 + 1 on: pages 0 to 3 are hidden. */
+static void pages_before_every_window_are_one(void **state)
+{
+    (void)state;
+    bench_workload workload;
+    bench_random random;
+    bench_sequences sequences;
+    bench_random_init(&random, 3);
+    assert_true(bench_workload_init_listed(&workload, 0, "2,1,3", "23,24,5"));
+    assert_true(bench_sequences_init(&sequences, &workload, 4, 5, &random));
+    assert_int_equal(sequences.num_pages, 2 + 2 + 2 + 1);
+    assert_int_equal(sequences.pages_per_seq, 6);
+    const int32_t hidden_page = sequences.block_tables[0];
+    bool seen[7] = {false};
+    for (int32_t i = 0; i < 3 * 6; i++) {
+        const int32_t page = sequences.block_tables[i];
+        const bool hidden = i < 12 && i % 6 < 4;
+        assert_int_equal(page == hidden_page, hidden);
+        assert_int_equal(page < 0, i >= 12 + 2);
+        assert_true(hidden || page < 0 || !seen[page]);
+        if (page >= 0)
+            seen[page] = true;
+    }
+    bench_sequences_finish(&sequences);
+    bench_workload_finish(&workload);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +200,7 @@ int main(void)
         cmocka_unit_test(lists_that_do_not_fit_are_refused),
         cmocka_unit_test(a_part_keeps_its_sequences_and_their_pages),
         cmocka_unit_test(every_page_belongs_to_one_sequence),
+        cmocka_unit_test(pages_before_every_window_are_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #define SEED 20240607
-#define LAYERS_BYTES ((uint64_t)64 << 20) /* the layers together are no smaller, so that no cache keeps them all */
+#define LAYERS_BYTES ((uint64_t)256 << 20) /* the layers together are no smaller: many times what a cache keeps */
 
 static bool make_random_buffer(bench_operands *operands, bench_random *random, const char *what, clattn_dtype dtype,
                                double count, cl_mem *buffer)
@@ -63,7 +63,8 @@ bool bench_operands_init(bench_operands *operands, clattn_context *ctx, const be
     bench_random_init(&random, SEED);
     *operands = (bench_operands){.ctx = ctx, .problem = problem};
     const int32_t page_size = bench_operations_have_pages(operations) ? problem->page_size : 0;
-    if (bench_sequences_init(&operands->sequences, problem->workload, page_size, &random) &&
+    if (bench_sequences_init(&operands->sequences, problem->workload, page_size, problem->shape.sliding_window,
+                             &random) &&
         make_layers(operands, operations, &random) && make_rows(operands, &random))
         return true;
     bench_operands_finish(operands);

@@ -9,7 +9,7 @@
 #include "bench/problem.h"
 #include "bench/sequences.h"
 
-#define BENCH_MAX_LAYERS 64
+#define BENCH_MAX_LAYERS 512
 
 typedef struct bench_operands {
     clattn_context *ctx;          /* borrowed */

@@ -23,7 +23,7 @@ static bool make_sequences(bench_sequences *sequences)
     bench_random_init(&random, SEED);
     if (!bench_workload_init_named(&workload, tool_name_find(bench_workload_name_at, WORKLOAD, strlen(WORKLOAD))))
         return false;
-    const bool good = bench_sequences_init(sequences, &workload, PAGE_SIZE, &random);
+    const bool good = bench_sequences_init(sequences, &workload, PAGE_SIZE, 0, &random);
     bench_workload_finish(&workload);
     return good;
 }

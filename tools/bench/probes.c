@@ -19,7 +19,7 @@
 #define FMA_ROUNDS 256
 #define FMA_GROUPS_PER_COMPUTE_UNIT 32
 
-#define MIN_READ_BYTES ((uint64_t)64 << 20)
+#define MIN_READ_BYTES ((uint64_t)256 << 20)
 #define MAX_READ_BYTES ((uint64_t)1 << 30)
 #define CPU_CHUNK_BYTES ((size_t)256 << 10) /* long enough for the hardware's prefetchers, short enough to balance */
 #define GPU_VECTORS_PER_ITEM 16

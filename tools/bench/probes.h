@@ -26,7 +26,7 @@ typedef struct bench_probes {
 
 /*
  * Builds the probes' variants, checks that they compute what they should and keeps the fastest. The read probe reads
- * as much as the KV data of the workload, so that caches help both alike: 64 MiB at least, 1 GiB at most.
+ * as much as the KV data of the workload, so that caches help both alike: 256 MiB at least, 1 GiB at most.
  */
 bool bench_probes_init(bench_probes *probes, clattn_context *ctx, uint64_t kv_bytes);
 

@@ -5,6 +5,7 @@
 #include "common/message.h"
 
 #define NUM_PARTS 2
+#define NUM_WARMUPS 2 /* the first one builds */
 #define MAX_CALLS ((1 + NUM_PARTS) * TOOL_MAX_CHOICES)
 
 /* The operations on the whole batch, and behind them their parts, those of one operation side by side. */
@@ -60,8 +61,8 @@ static bool time_calls(const bench_operands *operands, call_list *list, int runs
 
     bench_subject subjects[MAX_CALLS] = {0};
     for (int i = 0; i < list->count; i++)
-        subjects[i] = (bench_subject){
-            .enqueue = bench_call_enqueue, .user = &list->calls[i], .num_warmups = operands->num_layers};
+        subjects[i] =
+            (bench_subject){.enqueue = bench_call_enqueue, .user = &list->calls[i], .num_warmups = NUM_WARMUPS};
     for (int i = 0; i < list->num_operations; i++) {
         subjects[i].first_part = list->num_operations + i * list->num_parts;
         subjects[i].num_parts = list->num_parts;

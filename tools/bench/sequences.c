@@ -2,6 +2,7 @@
 /* Arrays of a whole batch, and of a part of it. */
 #include "bench/sequences.h"
 
+#include "bench/model.h"
 #include "common/message.h"
 
 #include <stdlib.h>
@@ -34,11 +35,24 @@ static bool reserve_tables(bench_sequences *sequences)
     return sequences->block_tables || tool_error("out of memory");
 }
 
-static bool count_pages(bench_sequences *sequences, int32_t page_size)
+/* Pages of a sequence that lie before the window of all its queries. */
+static int32_t hidden_pages_of(const bench_workload *lengths, int32_t seq, int32_t page_size, int32_t sliding_window)
 {
+    const int32_t context_len = lengths->context_lens[seq];
+    return (context_len - bench_count_visible_keys(lengths->q_lens[seq], context_len, sliding_window)) / page_size;
+}
+
+static bool count_pages(bench_sequences *sequences, int32_t page_size, int32_t sliding_window)
+{
+    const bench_workload *lengths = &sequences->lengths;
     int64_t num_pages = 0;
-    for (int32_t seq = 0; seq < sequences->lengths.num_seqs; seq++)
-        num_pages += pages_of(sequences->lengths.context_lens[seq], page_size);
+    bool hides = false;
+    for (int32_t seq = 0; seq < lengths->num_seqs; seq++) {
+        const int32_t num_hidden = hidden_pages_of(lengths, seq, page_size, sliding_window);
+        num_pages += pages_of(lengths->context_lens[seq], page_size) - num_hidden;
+        hides = hides || num_hidden > 0;
+    }
+    num_pages += hides; /* the last one stands for all that are hidden */
     if (num_pages > INT32_MAX)
         return tool_error("the batch takes more than %d pages", INT32_MAX);
     sequences->num_pages = (int32_t)num_pages;
@@ -47,31 +61,33 @@ static bool count_pages(bench_sequences *sequences, int32_t page_size)
 }
 
 /* Block tables over shuffled pages. */
-static bool make_tables(bench_sequences *sequences, int32_t page_size, bench_random *random)
+static bool make_tables(bench_sequences *sequences, int32_t page_size, int32_t sliding_window, bench_random *random)
 {
-    if (!count_pages(sequences, page_size) || !reserve_tables(sequences))
+    if (!count_pages(sequences, page_size, sliding_window) || !reserve_tables(sequences))
         return false;
     int32_t *order = malloc((size_t)sequences->num_pages * sizeof *order);
     if (!order)
         return tool_error("out of memory");
     bench_random_permutation(random, order, sequences->num_pages);
+    const int32_t hidden_page = order[sequences->num_pages - 1];
     const int32_t *next = order;
     for (int32_t seq = 0; seq < sequences->lengths.num_seqs; seq++) {
         int32_t *table = sequences->block_tables + (size_t)seq * (size_t)sequences->pages_per_seq;
+        const int32_t num_hidden = hidden_pages_of(&sequences->lengths, seq, page_size, sliding_window);
         const int32_t used = pages_of(sequences->lengths.context_lens[seq], page_size);
         for (int32_t page = 0; page < sequences->pages_per_seq; page++)
-            table[page] = page < used ? *next++ : -1;
+            table[page] = page < num_hidden ? hidden_page : page < used ? *next++ : -1;
     }
     free(order);
     return true;
 }
 
 bool bench_sequences_init(bench_sequences *sequences, const bench_workload *workload, int32_t page_size,
-                          bench_random *random)
+                          int32_t sliding_window, bench_random *random)
 {
     *sequences = (bench_sequences){0};
     if (bench_workload_init_part(&sequences->lengths, workload, BENCH_ALL_PHASES) && make_offsets(sequences) &&
-        (page_size == 0 || make_tables(sequences, page_size, random)))
+        (page_size == 0 || make_tables(sequences, page_size, sliding_window, random)))
         return true;
     bench_sequences_finish(sequences);
     return false;

@@ -15,9 +15,12 @@ typedef struct bench_sequences {
     int32_t *block_tables;    /* [num_seqs, pages_per_seq], -1 behind the used ones */
 } bench_sequences;
 
-/* A workload's arrays; its pages in random order, or no pages for a page_size of 0. */
+/*
+ * A workload's arrays; its pages in random order, or no pages for a page_size of 0. What lies before the window of
+ * every query (sliding_window 0 = nothing) is one page for all, as in an engine that gives such pages back.
+ */
 bool bench_sequences_init(bench_sequences *sequences, const bench_workload *workload, int32_t page_size,
-                          bench_random *random);
+                          int32_t sliding_window, bench_random *random);
 
 /* Those sequences of `whole` that are of one of the phases, with their pages. */
 bool bench_sequences_init_part(bench_sequences *part, const bench_sequences *whole, bench_phases phases);
