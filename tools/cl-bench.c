@@ -2,6 +2,7 @@
 /* cl-bench: times attention operations against the device's own measured roofline, or the host's part of a call. */
 #include "bench/compare.h"
 #include "bench/csv.h"
+#include "bench/forecast.h"
 #include "bench/list.h"
 #include "bench/options.h"
 #include "bench/plot.h"
@@ -61,6 +62,24 @@ static bool write_report(const bench_report *report)
     return good;
 }
 
+/* Says which of several problems is next, and how much of the run it is. */
+static void announce(const bench_options *options, int index)
+{
+    double before = 0.0;
+    double all = 0.0;
+    for (int i = 0; i < options->num_problems; i++) {
+        before = i == index ? all : before;
+        all += bench_forecast(options, i);
+    }
+    const bench_problem *problem = &options->problems[index];
+    tool_progress_part(
+        before / all, (before + bench_forecast(options, index)) / all, "problem %d of %d: %s%s%s %s, K and V %s %s",
+        index + 1, options->num_problems, problem->shape.name ? problem->shape.name : "heads by number",
+        strcmp(problem->layer, "all") == 0 ? "" : "/", strcmp(problem->layer, "all") == 0 ? "" : problem->layer,
+        problem->workload->name ? problem->workload->name : "lengths by number", clattn_dtype_name(problem->kv_dtype),
+        clattn_kv_layout_name(problem->layout));
+}
+
 /* Measures every problem; what has been measured before something fails is reported all the same. */
 static bool measure(clattn_context *ctx, const bench_options *options, const bench_first_call *first_calls,
                     bench_result *results)
@@ -71,6 +90,8 @@ static bool measure(clattn_context *ctx, const bench_options *options, const ben
     bool good = !options->overhead || bench_plan_update_measure(ctx, options->runs, &update);
     for (int i = 0; i < options->num_problems; i++) {
         bench_result *found = &results[report.num_results];
+        if (options->num_problems > 1)
+            announce(options, i);
         const bool measured = bench_run_problem(ctx, options, i, found);
         for (int op = 0; measured && op < num_operations; op++) {
             found[op].first_call = first_calls[i * num_operations + op];
@@ -79,6 +100,7 @@ static bool measure(clattn_context *ctx, const bench_options *options, const ben
         report.num_results += measured ? num_operations : 0;
         good = good && measured;
     }
+    tool_progress_end();
     if (report.num_results > 0)
         good = write_report(&report) && good;
     return good;

@@ -43,6 +43,41 @@ for result in results:
     }
 }
 
+# Several problems: a line for each as it begins, with what is left; on a terminal one bar for all of them.
+several='--num-q-heads 1 --num-kv-heads 1 --head-dim 8 --context 5 --runs 2 --kv-dtype float32,float16,bfloat16'
+# shellcheck disable=SC2086 # several options
+run "$bench" $several
+[ "$code" -eq 0 ] || failed "exit code $code: several problems"
+[ "$(grep -c '^problem [123] of 3: heads by number lengths by number, K and V .* combined ([0-9]* %' "$work/stderr")" \
+    -eq 3 ] || failed "no line for each of several problems"
+grep -q '^problem 3 of 3: .* (67 %, [0-9]* s left)$' "$work/stderr" || failed "nothing about the time left"
+[ "$(wc -l <"$work/stderr")" -eq 3 ] || failed "more than a line for each of several problems"
+grep -q 'measured beside them: FMA peak [0-9.]* to [0-9.]* GFLOP/s, read bandwidth' "$work/stdout" ||
+    failed "no rates of the device below a table"
+# shellcheck disable=SC2086
+python3 -c '
+import fcntl, os, pty, struct, sys, termios
+columns = 60
+child, terminal = pty.fork()
+if child == 0:
+    fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    os.execv(sys.argv[1], sys.argv[1:])
+written = b""
+try:
+    while block := os.read(terminal, 65536):
+        written += block
+except OSError: # the other end is closed
+    pass
+assert os.waitpid(child, 0)[1] == 0
+bars = [line.split(b"\033")[0] for line in written.split(b"\r") if line.startswith(b"[")]
+assert all(len(bar) < columns for bar in bars), "a bar longer than the terminal is wide"
+assert bars[0].startswith(b"[" + 30 * b"." + b"] 0 %: problem 1 of 3: "), bars[0]
+assert bars[-1].startswith(b"[" + 30 * b"#" + b"] 100 %, 0 s left: problem"), bars[-1]
+shares = [int(bar.split(b"] ")[1].split(b" %")[0]) for bar in bars]
+assert shares == sorted(shares) and {33, 50, 67} <= set(shares), shares
+assert b"\n" not in written[:written.rindex(b"[####")], "a bar that was not redrawn in its place"
+' "$bench" $several || failed "the bar of several problems"
+
 # A trace: every token is computed once, whatever the batches, and both kinds of layers see the same steps.
 for storage in 'combined --max-seqs 2 --token-budget 16' 'heads_first --window 9'; do
     # shellcheck disable=SC2086 # a layout and options

@@ -2,6 +2,8 @@
 /* The tables of the results: one problem in all detail, or a line for each result. */
 #include "bench/report.h"
 
+#include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 static void print_heading(const bench_report *report, FILE *file)
@@ -170,7 +172,20 @@ static void print_row(const bench_result *result, bool name_operation, FILE *fil
             result->rating.gbytes_per_s, result->rating.fraction, result->rating.compute_bound ? "compute" : "memory");
     print_cell(result->idle_share, result->idle_share >= 0.0, 6, 3, file);
     print_cell(result->subject.parts_ratio, result->subject.num_parts > 0, 6, 3, file);
-    fprintf(file, " %9.1f\n", (double)bench_result_extra_bytes(result) / 1024.0);
+    fprintf(file, " %9.3f\n", (double)bench_result_extra_bytes(result) / 1e6);
+}
+
+/* The least and the greatest of a rate that was measured beside each result. */
+static void print_range(const bench_report *report, const char *name, size_t offset, const char *unit, FILE *file)
+{
+    double least = INFINITY;
+    double greatest = 0.0;
+    for (int i = 0; i < report->num_results; i++) {
+        const double rate = *(const double *)((const char *)&report->results[i].measurement + offset);
+        least = fmin(least, rate);
+        greatest = fmax(greatest, rate);
+    }
+    fprintf(file, "%s %.1f to %.1f %s", name, least, greatest, unit);
 }
 
 static void print_rows(const bench_report *report, FILE *file)
@@ -181,11 +196,15 @@ static void print_rows(const bench_report *report, FILE *file)
     if (name_operation)
         fprintf(file, " %-23s", "operation");
     fprintf(file, " %10s %6s %8s %7s %8s %-7s %6s %6s %9s\n", "median ms", "spread", "GFLOP/s", "GB/s", "roofline",
-            "bound", "idle", "parts", "extra KiB");
+            "bound", "idle", "parts", "extra MB");
     for (int i = 0; i < report->num_results; i++) {
         print_row(&report->results[i], name_operation, file);
         noisy = noisy || bench_result_is_noisy(&report->results[i]);
     }
+    fprintf(file, "  measured beside them: ");
+    print_range(report, "FMA peak", offsetof(bench_measurement, peak_gflops), "GFLOP/s", file);
+    print_range(report, ", read bandwidth", offsetof(bench_measurement, read_gbytes_per_s), "GB/s", file);
+    fputc('\n', file);
     if (noisy)
         fprintf(file, "  ! a spread over 10 %%, of the time or of the device's rates: the machine was not quiet\n");
 }

@@ -89,11 +89,6 @@ static bool time_overheads(call_list *list, int runs, bench_result *results)
 bool bench_run_problem(clattn_context *ctx, const bench_options *options, int index, bench_result *results)
 {
     const bench_problem *problem = &options->problems[index];
-    if (options->num_problems > 1)
-        tool_progress("problem %d of %d: %s %s, K and V %s %s", index + 1, options->num_problems,
-                      problem->shape.name ? problem->shape.name : "heads by number",
-                      problem->workload->name ? problem->workload->name : "lengths by number",
-                      clattn_dtype_name(problem->kv_dtype), clattn_kv_layout_name(problem->layout));
     if (options->replay.trace.path)
         return bench_replay_measure(ctx, problem, &options->replay, options->runs, results);
     bench_operands operands;

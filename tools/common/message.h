@@ -1,28 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tools say on stderr, and the checks that turn a failed call into a sentence there. */
+/* What the tools say on stderr besides their progress, and the checks that turn a failed call into a sentence there. */
 #ifndef TOOL_MESSAGE_H
 #define TOOL_MESSAGE_H
 
-#include <clattn/clattn.h>
-#include <stdbool.h>
+#include "common/progress.h"
 
-#if defined(__GNUC__)
-#define TOOL_PRINTF(format_index, first_index) __attribute__((format(printf, format_index, first_index)))
-#else
-#define TOOL_PRINTF(format_index, first_index)
-#endif
+#include <clattn/clattn.h>
 
 /* Writes "error: ..." and returns false, so that a caller can `return tool_error(...)`. */
 bool tool_error(const char *format, ...) TOOL_PRINTF(1, 2);
-
-/* Writes one line about what happens next. */
-void tool_progress(const char *format, ...) TOOL_PRINTF(1, 2);
-
-/*
- * Shows how much of something long is done, with a line of text: a bar that is redrawn on a terminal, a line elsewhere.
- * The bar ends when all is done, or before the next message.
- */
-void tool_progress_bar(int done, int total, const char *format, ...) TOOL_PRINTF(3, 4);
 
 /* True for CL_SUCCESS; otherwise names the call and the OpenCL error number. */
 bool tool_check_cl(cl_int result, const char *call);
