@@ -8,9 +8,8 @@
  */
 #include "attention/schedule.h"
 
+#include "attention/order.h"
 #include "runtime/size.h"
-
-#include <string.h>
 
 /* Rows that one merge item clears or joins, at most a tile's. */
 #define CLEAR_ROWS 64
@@ -249,38 +248,6 @@ static void write_clear_items(const clattn_schedule_params *params, clattn_merge
         };
 }
 
-/* Weight classes, eight to the octave: the order within one does not matter for balance. */
-#define CLASSES_PER_OCTAVE 8
-#define NUM_CLASSES (33 * CLASSES_PER_OCTAVE)
-
-static int32_t weight_class(const clattn_work_item *item)
-{
-    uint32_t weight = (uint32_t)(item->kv_end - item->kv_begin);
-    int32_t octave = 0;
-    while (weight >= 2 * CLASSES_PER_OCTAVE) {
-        weight /= 2;
-        ++octave;
-    }
-    return octave * CLASSES_PER_OCTAVE + (int32_t)weight;
-}
-
-/* Heavy first, stable: a counting sort over weight classes. */
-static void sort_heavy_first(clattn_work_item *items, int64_t num_items, clattn_work_item *scratch)
-{
-    int64_t at[NUM_CLASSES + 1] = {0};
-    for (int64_t i = 0; i < num_items; ++i)
-        ++at[weight_class(&items[i])];
-    int64_t next = 0;
-    for (int32_t class_index = NUM_CLASSES; class_index >= 0; --class_index) {
-        const int64_t count = at[class_index];
-        at[class_index] = next;
-        next += count;
-    }
-    memcpy(scratch, items, (size_t)num_items * sizeof *items);
-    for (int64_t i = 0; i < num_items; ++i)
-        items[at[weight_class(&scratch[i])]++] = scratch[i];
-}
-
 void clattn_schedule_fill(const clattn_schedule_params *params, const clattn_schedule_counts *counts,
                           clattn_work_item *items[CLATTN_NUM_PHASES], clattn_merge_item *merge_items,
                           clattn_work_item *scratch)
@@ -291,5 +258,5 @@ void clattn_schedule_fill(const clattn_schedule_params *params, const clattn_sch
     visit_tiles(params, counts, write_tile, &fill);
     write_clear_items(params, merge_items + fill.num_merge_items);
     for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase)
-        sort_heavy_first(items[phase], counts->num_items[phase], scratch);
+        clattn_order_items(items[phase], counts->num_items[phase], params->row->run_threads, scratch);
 }

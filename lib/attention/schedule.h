@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cuts a ragged batch into work items: tiles of packed query rows, their KV ranges split where there are too few of
- * them, heavy ones first. Plain host code: no OpenCL, no allocation, the sizes known before anything is written.
+ * them, in an order that keeps the device's threads busy (order.h). Plain host code: no OpenCL, no allocation, the
+ * sizes known before anything is written.
  */
 #ifndef CLATTN_ATTENTION_SCHEDULE_H
 #define CLATTN_ATTENTION_SCHEDULE_H
@@ -65,8 +66,8 @@ void clattn_schedule_bound(const clattn_schedule_params *params, int32_t max_con
                            clattn_schedule_counts *bound);
 
 /*
- * Writes the items of each phase (heavy first) and the merge items. `scratch` has room for the larger of the two item
- * lists.
+ * Writes the items of each phase, in their order, and the merge items. `scratch` has room for the larger of the two
+ * item lists.
  */
 void clattn_schedule_fill(const clattn_schedule_params *params, const clattn_schedule_counts *counts,
                           clattn_work_item *items[CLATTN_NUM_PHASES], clattn_merge_item *merge_items,

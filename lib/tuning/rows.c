@@ -19,11 +19,16 @@ static int32_t largest_power_of_two_within(int64_t limit)
     return power;
 }
 
+static int32_t num_units(const clattn_device_facts *facts)
+{
+    const uint32_t most = 1u << 16; /* no device has so many, but a driver may say anything */
+    const uint32_t units = facts->num_compute_units < most ? facts->num_compute_units : most;
+    return units > 0 ? (int32_t)units : 1;
+}
+
 static int32_t groups_that_keep_busy(const clattn_device_facts *facts)
 {
-    const uint32_t most = 1u << 16; /* compute units; no device has so many, but a driver may say anything */
-    const uint32_t num_units = facts->num_compute_units < most ? facts->num_compute_units : most;
-    return 8 * (int32_t)(num_units > 0 ? num_units : 1);
+    return 8 * num_units(facts);
 }
 
 /* The largest divisor of num_heads whose states stay within a core's second-level cache. */
@@ -164,6 +169,8 @@ void clattn_row_default(const clattn_device_facts *facts, const clattn_tile_requ
         .family = request->family,
         .levels = {[CLATTN_PHASE_DECODE] = CLATTN_TUNING_DEFAULT, [CLATTN_PHASE_PREFILL] = CLATTN_TUNING_DEFAULT},
         .min_split_tokens = 128,
+        /* The threads of a CPU's runtime take runs of work-groups: in PoCL the first one all groups over threads. */
+        .run_threads = facts->type == CLATTN_DEVICE_CPU ? num_units(facts) : 0,
     };
     if (request->family == CLATTN_FAMILY_VECTOR)
         vector_row(facts, request, row);

@@ -46,7 +46,8 @@ typedef struct clattn_row {
     size_t local_argument_bytes[CLATTN_NUM_PHASES]; /* local memory that the host passes (vector family), else 0 */
     int32_t decode_max_rows;                        /* a sequence with more packed rows is prefilled */
     int32_t target_groups;                          /* work-groups that keep the device busy */
-    int32_t min_split_tokens;                       /* a share of the keys below it is not worth a split */
+    int32_t run_threads;      /* that take runs of work-groups, 0 = the device takes single ones */
+    int32_t min_split_tokens; /* a share of the keys below it is not worth a split */
 } clattn_row;
 
 /* The family that a device's facts speak for. */

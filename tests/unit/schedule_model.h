@@ -45,7 +45,7 @@ void model_release(model_schedule *schedule);
  *   every (row, visible key) pair is covered once;
  *   partial rows of split tiles are disjoint and fill [0, num_partial_rows), and one merge item joins each split tile;
  *   clear items cover exactly the rows that no sequence owns;
- *   items come heavy first, and their unused fields are 0.
+ *   the items of each share come heavy first, and their unused fields are 0.
  */
 void model_check(const model_case *problem, const model_schedule *schedule, const char *name);
 

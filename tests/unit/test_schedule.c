@@ -206,6 +206,7 @@ static void draw_row(clattn_row *row, support_random *random)
     row->decode_max_rows = support_random_between(random, 1, 24);
     row->target_groups = support_random_between(random, 1, 200);
     row->min_split_tokens = support_random_between(random, 1, 60);
+    row->run_threads = support_random_between(random, 0, 1) == 0 ? 0 : support_random_between(random, 1, 20);
 }
 
 static void draw_lengths(support_random *random, int32_t longest, int32_t *q_len, int32_t *context_len)
@@ -442,6 +443,69 @@ static void many_equal_rows_are_not_split(void **state)
     free(problem);
 }
 
+/*
+ * When the last of num_threads is done, in keys, if each takes as many of the next items as its even share of what is
+ * left, rounded up, whenever it is free: what PoCL does.
+ */
+static int64_t end_of_runs(const model_schedule *schedule, int32_t num_threads)
+{
+    enum { MOST_THREADS = 16 };
+    int64_t busy_until[MOST_THREADS] = {0};
+    const int64_t num_items = schedule->counts.num_items[CLATTN_PHASE_DECODE];
+    int64_t end = 0;
+    assert_true(num_threads <= MOST_THREADS);
+    for (int64_t next = 0; next < num_items;) {
+        int64_t *thread = busy_until;
+        for (int32_t i = 1; i < num_threads; i++)
+            if (busy_until[i] < *thread)
+                thread = &busy_until[i];
+        const int64_t past = next + (num_items - next + num_threads - 1) / num_threads;
+        for (; next < past; next++)
+            *thread +=
+                schedule->items[CLATTN_PHASE_DECODE][next].kv_end - schedule->items[CLATTN_PHASE_DECODE][next].kv_begin;
+        end = *thread > end ? *thread : end;
+    }
+    return end;
+}
+
+/* 64 sequences, evenly spread over the powers of two from 16 to 8192, for threads that take runs of work-groups. */
+static void shares_keep_threads_busy_that_take_runs(void **state)
+{
+    (void)state;
+    for (int32_t num_threads = 2; num_threads <= 16; num_threads *= 2) {
+        int64_t ends[2]; /* heavy first; in shares */
+        int64_t num_keys = 0;
+        int64_t longest_item = 0;
+        for (int shares = 0; shares < 2; shares++) {
+            model_case *problem = new_case();
+            model_schedule schedule;
+            problem->row.target_groups = 8 * num_threads;
+            problem->row.run_threads = shares ? num_threads : 0;
+            for (int32_t s = 0; s < 64; s++)
+                model_add(problem, 1, (16 << s % 9) + (16 << s % 9) * (s / 9) / 8);
+            model_plan(problem, &schedule);
+            model_check(problem, &schedule, shares ? "shares" : "heavy first");
+            ends[shares] = end_of_runs(&schedule, num_threads);
+            num_keys = longest_item = 0;
+            for (int64_t i = 0; i < schedule.counts.num_items[CLATTN_PHASE_DECODE]; i++) {
+                const clattn_work_item *item = &schedule.items[CLATTN_PHASE_DECODE][i];
+                num_keys += item->kv_end - item->kv_begin;
+                longest_item =
+                    item->kv_end - item->kv_begin > longest_item ? item->kv_end - item->kv_begin : longest_item;
+            }
+            model_release(&schedule);
+            free(problem);
+        }
+        const int64_t even = num_keys / num_threads;
+        if (ends[1] > even + longest_item / 2 + even / 20)
+            fail_msg("%d threads: done after %lld keys, an even part is %lld", num_threads, (long long)ends[1],
+                     (long long)even);
+        if (ends[0] < even * 5 / 4) /* or the test shows nothing */
+            fail_msg("%d threads: heavy first is done after %lld keys, an even part is %lld", num_threads,
+                     (long long)ends[0], (long long)even);
+    }
+}
+
 static void one_item_needs_a_group_per_block_of_heads(void **state)
 {
     model_case *problem = new_case();
@@ -547,6 +611,7 @@ int main(void)
         cmocka_unit_test(rounding_of_shares_stays_within_the_bound),
         cmocka_unit_test(automatic_splits_are_not_too_small),
         cmocka_unit_test(many_equal_rows_are_not_split),
+        cmocka_unit_test(shares_keep_threads_busy_that_take_runs),
         cmocka_unit_test(one_item_needs_a_group_per_block_of_heads),
         cmocka_unit_test(the_longest_context_is_covered),
         cmocka_unit_test(a_thousand_sequences_stay_within_the_bound),
