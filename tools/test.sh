@@ -7,13 +7,14 @@
 # usage: sh tools/test.sh [--sanitize | --matrix | --ci]
 #
 #   (nothing)    build in build/ and run every test, on PoCL unless OCL_ICD_VENDORS says otherwise when build/ is made
-#   --sanitize   build in build-asan/ with AddressSanitizer and UBSan and run every test on PoCL
+#   --sanitize   build in build-asan/ with AddressSanitizer and UBSan, and clang if it is here, and run every test on PoCL
 #   --matrix     build in build-matrix/ and run the tests that use a device on every OpenCL implementation that is
-#                installed (tests/matrix/run_on.sh); ends with a table of the results; takes hours, most on Oclgrind
-#   --ci         what continuous integration runs: formatting, gcc and clang with warnings as errors (build-gcc/,
-#                build-clang/), every test of both builds on PoCL, a part of --matrix, then --sanitize; the kernels are
-#                compiled for GPUs (suite "offline") once; a few tests under valgrind, and those of threads with
-#                ThreadSanitizer (build-tsan/); each fuzz target runs for 20 seconds (tools/fuzz.sh)
+#                installed (tests/matrix/run_on.sh); ends with a table of the results; takes about an hour, most of it
+#                on Oclgrind
+#   --ci         what continuous integration runs: formatting; every test of a build with gcc (build-gcc/) on PoCL, a
+#                part of --matrix; those of the host with clang (build-clang/), then --sanitize, all with warnings as
+#                errors; the kernels are compiled for GPUs (suite "offline") once; a few tests under valgrind, those of
+#                threads with ThreadSanitizer (build-tsan/); each fuzz target runs for 20 seconds (tools/fuzz.sh)
 #   --help       this text
 set -u
 
@@ -134,11 +135,23 @@ test_plain()
     build build && run_tests build
 }
 
+clang_has_sanitizers()
+{
+    mkdir -p build-asan &&
+        printf 'int main(void) { return 0; }\n' |
+        clang -fsanitize=address,undefined -x c - -o build-asan/probe 2>/dev/null
+}
+
+# test_sanitized [MESON_OPTION...]: with clang if it can, else with the compiler that builds everything else.
 test_sanitized()
 {
-    # Debugoptimized, so that asserts are on and a report has line numbers.
-    build build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false &&
-        run_tests build-asan --setup asan --no-suite offline --no-suite cold --no-suite limits
+    if clang_has_sanitizers; then
+        export CC=clang CXX=clang++
+    fi
+    # Debugoptimized, so that asserts are on and a report has line numbers. What other compilers make of the kernels
+    # does not depend on ours.
+    build build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false "$@" &&
+        run_tests build-asan --setup asan --no-suite offline --no-suite limits
 }
 
 # Each fuzz target for a short while; what it takes to make a find again is printed.
@@ -167,24 +180,44 @@ test_valgrind()
     run_tests build-gcc --setup valgrind --suite memcheck
 }
 
+# Two steps of one core each, side by side: what fuzzing prints and counts comes behind.
+test_fuzz_beside_valgrind()
+{
+    mkdir -p build-fuzz
+    rm -f build-fuzz/counts
+    (
+        passed=0 failed=0 skipped=0
+        test_fuzz >build-fuzz/output 2>&1
+        printf '%d %d %d\n' "$passed" "$failed" "$skipped" >build-fuzz/counts
+    ) &
+    test_valgrind
+    wait
+    cat build-fuzz/output
+    if [ -s build-fuzz/counts ] && read -r fuzz_passed fuzz_failed fuzz_skipped <build-fuzz/counts; then
+        passed=$((passed + fuzz_passed))
+        failed=$((failed + fuzz_failed))
+        skipped=$((skipped + fuzz_skipped))
+    else
+        step_failed "build-fuzz: the fuzz targets came to no end"
+    fi
+}
+
 test_ci()
 {
     export OCL_ICD_VENDORS="${OCL_ICD_VENDORS:-pocl.icd}"
-    # The three builds hand PoCL the same kernels; compiling them is most of the time of a run.
+    # The builds hand PoCL the same kernels; compiling them is most of the time of a run.
     export POCL_CACHE_DIR="${POCL_CACHE_DIR:-$root/build-gcc/pocl_cache}"
     check_format
     export CC=gcc CXX=g++
     build build-gcc -Dwerror=true && run_tests build-gcc --timeout-multiplier 3 && matrix build-gcc ci
+    # The host's code as clang optimises it; the tests of kernels run with clang's code in build-asan/.
     export CC=clang CXX=clang++
-    # What other compilers make of the kernels, or PoCL without its cache, does not depend on ours.
-    build build-clang -Dwerror=true &&
-        run_tests build-clang --timeout-multiplier 3 --no-suite offline --no-suite cold --no-suite valgrind \
-            --no-suite limits
+    build build-clang -Dwerror=true && run_tests build-clang --timeout-multiplier 3 --suite unit --suite fault
     export CC=gcc CXX=g++
-    test_sanitized
+    test_sanitized -Dwerror=true
+    export CC=gcc CXX=g++
     test_threads
-    test_valgrind
-    test_fuzz
+    test_fuzz_beside_valgrind
 }
 
 mode=plain
@@ -194,7 +227,7 @@ for argument; do
     --matrix) [ "$mode" = ci ] || mode=matrix ;;
     --sanitize) [ "$mode" = ci ] || mode=sanitized ;; # --ci does it as well
     -h | --help)
-        sed -n '4,17s/^# \{0,1\}//p' "$0"
+        sed -n '4,18s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
     *)

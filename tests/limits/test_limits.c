@@ -42,75 +42,85 @@ static void the_device_has_the_limits(void **state)
 static const int32_t mixed_q_lens[] = {1, 5};
 static const int32_t mixed_context_lens[] = {7, 5};
 
+/* Once, without a plan: the same kernels would exceed the same limits. */
+static void run_and_check(const support_device *device, const support_attention_case *description)
+{
+    support_attention *attention = support_attention_create(device, description);
+
+    support_attention_run(attention, device);
+    support_attention_check(attention);
+    support_attention_destroy(&attention);
+}
+
 static void wide_heads_match(void **state)
 {
-    support_attention_verify(*state, &(support_attention_case){
-                                         .seed = 1,
-                                         .num_seqs = COUNT(mixed_q_lens),
-                                         .q_lens = mixed_q_lens,
-                                         .context_lens = mixed_context_lens,
-                                         .num_q_heads = 1,
-                                         .num_kv_heads = 1,
-                                         .head_dim = 512,
-                                         .page_size = 5,
-                                         .lse = true,
-                                         .tail_rows = 1,
-                                     });
+    run_and_check(*state, &(support_attention_case){
+                              .seed = 1,
+                              .num_seqs = COUNT(mixed_q_lens),
+                              .q_lens = mixed_q_lens,
+                              .context_lens = mixed_context_lens,
+                              .num_q_heads = 1,
+                              .num_kv_heads = 1,
+                              .head_dim = 512,
+                              .page_size = 5,
+                              .lse = true,
+                              .tail_rows = 1,
+                          });
 }
 
 static void wide_values_beside_narrow_keys_match(void **state)
 {
-    support_attention_verify(*state, &(support_attention_case){
-                                         .seed = 2,
-                                         .num_seqs = COUNT(mixed_q_lens),
-                                         .q_lens = mixed_q_lens,
-                                         .context_lens = mixed_context_lens,
-                                         .num_q_heads = 1,
-                                         .num_kv_heads = 1,
-                                         .head_dim = 24,
-                                         .head_dim_v = 264,
-                                         .page_size = 4,
-                                         .kv_layout = CLATTN_KV_HND,
-                                         .kv_dtype = CLATTN_BFLOAT16,
-                                         .logits_soft_cap = 5.0f,
-                                     });
+    run_and_check(*state, &(support_attention_case){
+                              .seed = 2,
+                              .num_seqs = COUNT(mixed_q_lens),
+                              .q_lens = mixed_q_lens,
+                              .context_lens = mixed_context_lens,
+                              .num_q_heads = 1,
+                              .num_kv_heads = 1,
+                              .head_dim = 24,
+                              .head_dim_v = 264,
+                              .page_size = 4,
+                              .kv_layout = CLATTN_KV_HND,
+                              .kv_dtype = CLATTN_BFLOAT16,
+                              .logits_soft_cap = 5.0f,
+                          });
 }
 
 static void large_groups_with_every_option_match(void **state)
 {
-    support_attention_verify(*state, &(support_attention_case){
-                                         .seed = 3,
-                                         .num_seqs = COUNT(mixed_q_lens),
-                                         .q_lens = mixed_q_lens,
-                                         .context_lens = mixed_context_lens,
-                                         .num_q_heads = 8,
-                                         .num_kv_heads = 1,
-                                         .head_dim = 64,
-                                         .page_size = 16,
-                                         .kv_layout = CLATTN_KV_NHD,
-                                         .query_dtype = CLATTN_FLOAT16,
-                                         .kv_dtype = CLATTN_FLOAT16,
-                                         .sliding_window = 7,
-                                         .sinks = SUPPORT_SINKS_PER_HEAD,
-                                         .lse = true,
-                                     });
+    run_and_check(*state, &(support_attention_case){
+                              .seed = 3,
+                              .num_seqs = COUNT(mixed_q_lens),
+                              .q_lens = mixed_q_lens,
+                              .context_lens = mixed_context_lens,
+                              .num_q_heads = 8,
+                              .num_kv_heads = 1,
+                              .head_dim = 64,
+                              .page_size = 16,
+                              .kv_layout = CLATTN_KV_NHD,
+                              .query_dtype = CLATTN_FLOAT16,
+                              .kv_dtype = CLATTN_FLOAT16,
+                              .sliding_window = 7,
+                              .sinks = SUPPORT_SINKS_PER_HEAD,
+                              .lse = true,
+                          });
 }
 
 static void split_numerators_match(void **state)
 {
     static const int32_t ends[] = {40};
-    support_attention_verify(*state, &(support_attention_case){
-                                         .operation = SUPPORT_RAGGED,
-                                         .seed = 4,
-                                         .num_seqs = COUNT(ends),
-                                         .context_lens = ends,
-                                         .seq_len = 40,
-                                         .num_q_heads = 2,
-                                         .num_kv_heads = 1,
-                                         .head_dim = 96,
-                                         .numerator = true,
-                                         .num_splits = 2,
-                                     });
+    run_and_check(*state, &(support_attention_case){
+                              .operation = SUPPORT_RAGGED,
+                              .seed = 4,
+                              .num_seqs = COUNT(ends),
+                              .context_lens = ends,
+                              .seq_len = 40,
+                              .num_q_heads = 2,
+                              .num_kv_heads = 1,
+                              .head_dim = 96,
+                              .numerator = true,
+                              .num_splits = 2,
+                          });
 }
 
 /* A layer that needs more than the device has in one buffer is refused with both sizes, and the next call works. */

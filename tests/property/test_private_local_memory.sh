@@ -3,11 +3,12 @@
 #
 # PoCL 3.1 turns some local arrays into globals of the compiled kernel, which its threads then share: results are
 # right alone and wrong at random beside others. Such an array is a data symbol of the kernel's shared object. Runs a
-# test with a kernel cache of its own and looks at what was compiled.
+# test and looks at the programs that were built meanwhile, in PoCL's cache: most were compiled by other tests before.
 #
 # usage: test_private_local_memory.sh RANDOM_TEST [ARGUMENT]...
 set -eu
 
+cache=${POCL_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/pocl/kcache}
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -17,12 +18,16 @@ if ! command -v nm >/dev/null 2>&1; then
     exit 77
 fi
 
-# compile COMMAND...: leaves the names of the kernels in a file, what was printed in another, the status in $code.
+# compile COMMAND...: leaves the names of the kernels in a file, what was printed in another, the status in $code. PoCL
+# touches a file of every program that it builds or finds.
 compile()
 {
     code=0
-    POCL_CACHE_DIR="$work" "$@" >"$work/printed" 2>&1 || code=$?
-    find "$work" -name 'clattn_*.so' >"$work/kernels"
+    touch "$work/start"
+    "$@" >"$work/printed" 2>&1 || code=$?
+    find "$cache" -name last_accessed -newer "$work/start" 2>/dev/null | while IFS= read -r file; do
+        find "$(dirname -- "$file")" -name 'clattn_*.so'
+    done >"$work/kernels"
 }
 
 compile "$@" --cases 1 # takes a second to say whether there will be something to look at
