@@ -20,10 +20,14 @@ typedef PASTE(int, LANES) int_lanes_t;
 #define LANE_INDEX ((int4)(0, 1, 2, 3))
 #endif
 
-/* Into the second-level cache: a tile's rows may be too many, or too alike in address, for the first. */
+/*
+ * Asks for the cache line of an address. Rows of float32 go to the second-level cache: a tile's are too many, or too
+ * alike in address, for the first. Those of 16 bits, half as many lines for as much work, go to the first: Zen 5 reads
+ * rows of 128 bytes less than half as fast otherwise, and rows of 256 bytes equally fast.
+ */
 #define CACHE_LINE_BYTES 64
 #if defined(__x86_64__) || defined(__aarch64__) /* compiled for the CPU itself; no other target need know the builtin */
-#define PREFETCH(address) __builtin_prefetch((const void *)(size_t)(address), 0, 2)
+#define PREFETCH(address) __builtin_prefetch((const void *)(size_t)(address), 0, sizeof(*(address)) == 4 ? 2 : 3)
 #else
 #define PREFETCH(address)
 #endif
