@@ -142,13 +142,16 @@ PATH="$work/no_programs" run "$bench" --plot "$work/none.svg"
 [ "$code" -eq 1 ] || failed "exit code $code without gnuplot"
 grep -q -- '--plot needs gnuplot' "$work/stderr" || failed "no sentence about a missing gnuplot"
 if command -v gnuplot >/dev/null 2>&1; then
-    # shellcheck disable=SC2086
-    run "$bench" $small --plot "$work/it's a plot.svg"
+    run "$bench" --num-q-heads 1 --num-kv-heads 1 --head-dim 8 --workload prefill-512,decode-1x16384 --runs 1 \
+        --kv-dtype float32,float16 --plot "$work/it's a plot.svg"
     [ "$code" -eq 0 ] || failed "exit code $code: cl-bench --plot"
     python3 -c '
 import sys, xml.etree.ElementTree as tree
-text = " ".join(tree.parse(sys.argv[1]).getroot().itertext())
-assert "GFLOP/s" in text and "flops per byte" in text and "float32" in text and "float16" in text
+words = " ".join(tree.parse(sys.argv[1]).getroot().itertext()).split()
+assert {"GFLOP/s", "flops"} <= set(words)
+# A series for each workload, and of the points only what tells them apart.
+assert words.count("prefill-512") == words.count("decode-1x16384") == 1, words
+assert words.count("float32") == words.count("float16") == 2 and "combined" not in words, words
 ' "$work/it's a plot.svg" || failed "the picture"
     # shellcheck disable=SC2086
     run "$bench" $small --plot "$work/missing/plot.svg"

@@ -6,6 +6,7 @@
 #include "common/message.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #define PATH_BYTES 4096
+#define MAX_LABELS 40
 
 bool bench_plot_check(void)
 {
@@ -69,18 +71,91 @@ static double median_of(const cJSON *record, const char *key)
     return median;
 }
 
-/* The points as a data block, whose strings stand between double quotes; names have none. */
-static void write_points(const cJSON *record, FILE *script)
+/* Whether not all results say the same there. */
+static bool varies(const cJSON *record, const char *key)
 {
-    fputs("$points << END_OF_POINTS\n", script);
-    for (const cJSON *result = results_of(record)->child; result; result = result->next) {
-        const char *layer = text_of(result, "layer");
-        fprintf(script, "%.9g %.9g \"%s%s%s %s %s %s\"\n", number_of(result, "flops") / number_of(result, "bytes"),
-                number_of(result, "gflops"), text_of(result, "model"), strcmp(layer, "all") == 0 ? "" : "/",
-                strcmp(layer, "all") == 0 ? "" : layer, text_of(result, "workload"), text_of(result, "kv_dtype"),
-                text_of(result, "layout"));
+    const cJSON *first = results_of(record)->child;
+    for (const cJSON *result = first; result; result = result->next) {
+        if (strcmp(text_of(result, key), text_of(first, key)) != 0)
+            return true;
     }
-    fputs("END_OF_POINTS\n", script);
+    return false;
+}
+
+/* What tells a point from the others of its series; nothing among so many that nobody could read it. */
+static void write_label(const cJSON *record, const cJSON *result, FILE *script)
+{
+    static const char *const keys[] = {"model", "layer", "kv_dtype", "layout", "op"};
+    const char *separator = "";
+    fputc('"', script);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (cJSON_GetArraySize(results_of(record)) > MAX_LABELS || !varies(record, keys[i]) ||
+            strcmp(text_of(result, keys[i]), "all") == 0)
+            continue;
+        fprintf(script, "%s%s", separator, text_of(result, keys[i]));
+        separator = " ";
+    }
+    fputc('"', script);
+}
+
+/* The first result with the same workload: a series is all that have one. */
+static const cJSON *first_of_series(const cJSON *record, const cJSON *result)
+{
+    const cJSON *first = results_of(record)->child;
+    while (strcmp(text_of(first, "workload"), text_of(result, "workload")) != 0)
+        first = first->next;
+    return first;
+}
+
+/* A data block for each series, $series0 and on; strings stand between double quotes, and names have none. */
+static void write_series(const cJSON *record, FILE *script)
+{
+    int count = 0;
+    for (const cJSON *first = results_of(record)->child; first; first = first->next) {
+        if (first_of_series(record, first) != first)
+            continue;
+        fprintf(script, "$series%d << END_OF_SERIES\n", count++);
+        for (const cJSON *result = first; result; result = result->next) {
+            if (first_of_series(record, result) != first)
+                continue;
+            fprintf(script, "%.9g %.9g ", number_of(result, "flops") / number_of(result, "bytes"),
+                    number_of(result, "gflops"));
+            write_label(record, result, script);
+            fputc('\n', script);
+        }
+        fputs("END_OF_SERIES\n", script);
+    }
+}
+
+/* The least and the greatest x of all series. */
+static void write_range(const cJSON *record, FILE *script)
+{
+    double least = INFINITY;
+    double greatest = 0.0;
+    for (const cJSON *result = results_of(record)->child; result; result = result->next) {
+        least = fmin(least, number_of(result, "flops") / number_of(result, "bytes"));
+        greatest = fmax(greatest, number_of(result, "flops") / number_of(result, "bytes"));
+    }
+    fprintf(script, "x_min = %.9g\nx_max = %.9g\n", least, greatest);
+}
+
+/* The roof and the points under it, each series in the colour that the key gives its workload. */
+static void write_plot(const cJSON *record, FILE *script)
+{
+    int index = 0;
+    fputs("plot roof(x) with lines linewidth 2 linecolor 'black' title "
+          "sprintf('%.1f GFLOP/s, %.1f GB/s measured', peak, bandwidth)",
+          script);
+    for (const cJSON *first = results_of(record)->child; first; first = first->next) {
+        if (first_of_series(record, first) != first)
+            continue;
+        const char *workload = text_of(first, "workload");
+        fprintf(script, ", \\\n     $series%d using 1:2 with points pointtype 7 linecolor %d title ", index, index + 1);
+        write_quoted(*workload ? workload : "attention", script);
+        fprintf(script, ", \\\n     $series%d using 1:2:3 with labels left offset 0.7,0 font ',9' notitle", index);
+        index++;
+    }
+    fputc('\n', script);
 }
 
 static void write_script(const cJSON *record, const char *path, FILE *script)
@@ -92,9 +167,9 @@ static void write_script(const cJSON *record, const char *path, FILE *script)
     write_quoted(text_of(first, "device"), script);
     fprintf(script, "\npeak = %.9g\nbandwidth = %.9g\n", median_of(record, "peak_gflops"),
             median_of(record, "read_gbytes_per_s"));
-    write_points(record, script);
+    write_range(record, script);
+    write_series(record, script);
     fputs("roof(x) = bandwidth * x < peak ? bandwidth * x : peak\n"
-          "stats $points using 1 name 'x' nooutput\n"
           "ridge = peak / bandwidth\n"
           "set xrange [(x_min < ridge ? x_min : ridge) / 4 : (x_max > ridge ? x_max : ridge) * 16]\n"
           "set logscale xy\n"
@@ -102,12 +177,9 @@ static void write_script(const cJSON *record, const char *path, FILE *script)
           "set grid\n"
           "set key bottom right\n"
           "set xlabel 'flops per byte'\n"
-          "set ylabel 'GFLOP/s'\n"
-          "plot roof(x) with lines linewidth 2 title "
-          "sprintf('%.1f GFLOP/s, %.1f GB/s measured', peak, bandwidth), \\\n"
-          "     $points using 1:2 with points pointtype 7 title 'attention', \\\n"
-          "     $points using 1:2:3 with labels left offset 0.7,0 font ',9' notitle\n",
+          "set ylabel 'GFLOP/s'\n",
           script);
+    write_plot(record, script);
 }
 
 bool bench_plot_write(const cJSON *record, const char *path)
