@@ -130,7 +130,7 @@ static void write_series(const cJSON *record, FILE *script)
 /* The least and the greatest x of all series. */
 static void write_range(const cJSON *record, FILE *script)
 {
-    double least = INFINITY;
+    double least = HUGE_VAL;
     double greatest = 0.0;
     for (const cJSON *result = results_of(record)->child; result; result = result->next) {
         least = fmin(least, number_of(result, "flops") / number_of(result, "bytes"));

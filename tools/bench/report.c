@@ -178,7 +178,7 @@ static void print_row(const bench_result *result, bool name_operation, FILE *fil
 /* The least and the greatest of a rate that was measured beside each result. */
 static void print_range(const bench_report *report, const char *name, size_t offset, const char *unit, FILE *file)
 {
-    double least = INFINITY;
+    double least = HUGE_VAL;
     double greatest = 0.0;
     for (int i = 0; i < report->num_results; i++) {
         const double rate = *(const double *)((const char *)&report->results[i].measurement + offset);
