@@ -33,7 +33,7 @@
 #define HEADS 1
 #endif
 
-/* Derived: ROW_REGS x QK_KEYS and ROW_REGS x PV_CHUNK accumulators fill half of 32 vector registers. */
+/* Derived: ROW_REGS x QK_KEYS and ROW_REGS x PV_CHUNK accumulators fill half of the 16 or 32 vector registers. */
 #if BLOCK_Q % 8 == 0
 #define ROW_REGS 8
 #elif BLOCK_Q % 4 == 0
@@ -43,7 +43,13 @@
 #else
 #define ROW_REGS 1
 #endif
+#ifndef ACCUMULATORS
+#if LANES == 16 || defined(__AVX512VL__) || defined(__aarch64__)
 #define ACCUMULATORS 16
+#else
+#define ACCUMULATORS 8
+#endif
+#endif
 #if ACCUMULATORS / ROW_REGS > LANES
 #define QK_KEYS LANES
 #else
