@@ -10,6 +10,7 @@
 #include "support/device.h"
 #include "support/directory.h"
 #include "support/image.h"
+#include "support/size.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -307,6 +308,16 @@ static void check_options(const golden_problem *problem)
     require(problem, problem->expected.rank == 3 && problem->queries.tensor.rank == 3, "queries and out of rank 3");
 }
 
+/* Two runs of all heads over all keys that there are, which some sequence sees. */
+static void spend(const golden_problem *problem)
+{
+    const int64_t *queries = problem->queries.tensor.shape;
+    const int64_t *keys = problem->keys.tensor.shape;
+
+    support_size_begin();
+    support_size_spend(2 * queries[0] * queries[1] * queries[2] * 2 * keys[0] * keys[1] / problem->described->num_seqs);
+}
+
 static void problem_init(golden_problem *problem, const golden_test *test)
 {
     const golden_case *described = test->described;
@@ -318,8 +329,9 @@ static void problem_init(golden_problem *problem, const golden_test *test)
     support_path_join(data, test->folder, "data");
     support_path_join(problem->folder, data, described->name);
     problem->queries = read_tensor(problem, problem->operation->queries);
-    support_image_upload(&problem->queries, problem->device);
     problem->keys = read_kv(problem, problem->operation->keys);
+    spend(problem);
+    support_image_upload(&problem->queries, problem->device);
     if (problem->operation->values)
         problem->values = read_kv(problem, problem->operation->values);
     resolve_layout(problem);

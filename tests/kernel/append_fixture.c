@@ -3,6 +3,7 @@
 
 #include "kv_layout.h"
 #include "support/fp.h"
+#include "support/size.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -102,6 +103,7 @@ void append_setup(append_fixture *tested, const support_device *device, const ap
         .layout = made->layout,
     };
     const int32_t num_slots = made->num_pages * made->page_size;
+    support_size_spend((int64_t)made->total_tokens * made->num_kv_heads * (made->head_dim + made->head_dim_v) / 4);
     int32_t *order = malloc((size_t)num_slots * sizeof *order);
     *tested = (append_fixture){.device = device, .total_tokens = made->total_tokens};
     if (clattn_kv_cache_create(device->ctx, &params, &tested->cache) != CLATTN_OK)

@@ -5,6 +5,7 @@
 #include "reference/merge.h"
 #include "support/fp.h"
 #include "support/random.h"
+#include "support/size.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -104,8 +105,9 @@ static void fill_states(merge_problem *problem)
 
 merge_problem *merge_problem_create(const merge_case *description)
 {
-    merge_problem *problem = calloc(1, sizeof(*problem));
     const int64_t shape[3] = {description->num_tokens, description->num_heads, description->width};
+    support_size_spend(description->num_states * shape[0] * shape[1] * shape[2]);
+    merge_problem *problem = calloc(1, sizeof(*problem));
     const bool strided = description->strided;
 
     assert_non_null(problem);

@@ -2,6 +2,7 @@
 /* Appending rows: every dtype, layout and stride, bit for bit; where slots come from; what is refused. */
 #include "append_fixture.h"
 #include "support/fp.h"
+#include "support/size.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -402,5 +403,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(slots_outside_the_cache_or_given_twice_are_refused),
     };
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("append", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("append", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -7,6 +7,7 @@
 #include "support/device.h"
 #include "support/fp.h"
 #include "support/random.h"
+#include "support/size.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -462,5 +463,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(out_of_pages_changes_nothing),
     };
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("kv_cache", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("kv_cache", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -6,6 +6,7 @@
 #include "merge_fixture.h"
 
 #include "support/random.h"
+#include "support/size.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -408,5 +409,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("merge_states", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("merge_states", tests, sizeof(tests) / sizeof(tests[0]));
 }

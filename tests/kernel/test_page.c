@@ -2,6 +2,7 @@
 /* Attention of one query for each sequence over pages: shapes, dtypes and options, with few compiled variants. */
 #include "support/attention.h"
 #include "support/random.h"
+#include "support/size.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -340,5 +341,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("page", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("page", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -6,6 +6,8 @@
  */
 #include "attention/plan.h"
 #include "support/attention.h"
+#include "support/attention_small.h"
+#include "support/size.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -394,6 +396,7 @@ static support_attention *create_growing(const support_device *device, const int
     support_attention_case description = make_case(q_lens, context_lens, NUM_GROWING);
     description.tail_rows = 0;
     description.page_size = 11;
+    support_size_spend(NUM_STEPS * support_attention_work(&description));
     return support_attention_create(device, &description);
 }
 
@@ -527,5 +530,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("plan", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("plan", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attention over a dense cache with the statistics of its softmax: numerator or quotient, maximum and denominator. */
 #include "support/attention.h"
+#include "support/size.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -319,5 +320,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("ragged", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("ragged", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attention of one query for each row of a dense cache: ranges, windows, shapes, dtypes and options. */
 #include "support/attention.h"
+#include "support/size.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -385,5 +386,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("ragged_decode", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("ragged_decode", tests, sizeof(tests) / sizeof(tests[0]));
 }

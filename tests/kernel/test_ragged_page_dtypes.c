@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ragged paged attention over storage types. Every case compiles its own kernels. */
 #include "support/attention.h"
+#include "support/size.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,5 +75,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("ragged_page_dtypes", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("ragged_page_dtypes", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -4,6 +4,7 @@
  * call names the field, gives no event and leaves the outputs alone, and the right call after it works.
  */
 #include "support/attention.h"
+#include "support/size.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -500,5 +501,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("ragged_page_errors", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("ragged_page_errors", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -2,6 +2,7 @@
 /* Ragged paged attention over its options: soft cap, sinks, scale, splits, tiles, plans and events. */
 #include "runtime/context.h"
 #include "support/attention.h"
+#include "support/size.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -317,5 +318,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("ragged_page_options", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("ragged_page_options", tests, sizeof(tests) / sizeof(tests[0]));
 }

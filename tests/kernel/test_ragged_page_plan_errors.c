@@ -4,6 +4,7 @@
  * with a plan that was made for another problem.
  */
 #include "support/attention.h"
+#include "support/size.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -278,5 +279,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("ragged_page_plan_errors", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("ragged_page_plan_errors", tests, sizeof(tests) / sizeof(tests[0]));
 }

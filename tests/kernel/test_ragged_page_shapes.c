@@ -2,6 +2,7 @@
 /* Ragged paged attention over lengths, pages, heads, layouts, windows and batches, with few compiled variants. */
 #include "support/attention.h"
 #include "support/random.h"
+#include "support/size.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -281,5 +282,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("ragged_page_shapes", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("ragged_page_shapes", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -5,6 +5,7 @@
  */
 #include "batch.h"
 #include "support/random.h"
+#include "support/size.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -379,5 +380,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("merge_properties", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("merge_properties", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -5,6 +5,8 @@
  */
 #include "batch.h"
 
+#include "support/size.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -268,5 +270,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("option_properties", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("option_properties", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What ragged paged attention promises about pairs of problems: equal bits, or equality within rounding. */
 #include "support/attention.h"
+#include "support/size.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -394,5 +395,5 @@ int main(int argc, char **argv)
     };
 
     support_select_family(argc, argv);
-    return cmocka_run_group_tests_name("ragged_page_properties", tests, support_device_setup, support_device_teardown);
+    return support_run_tests("ragged_page_properties", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -325,6 +325,7 @@ static random_options options_of(int argc, char **argv)
     int next = 1;
 
     take_variable(&options, "--size", SIZE_VARIABLE);
+    unsetenv(SIZE_VARIABLE); /* which leaves out what is too large: these are drawn small, and their number is given */
     take_variable(&options, "--cases", CASES_VARIABLE);
     if (argc > 1 && argv[1][0] != '-') {
         options.family = clattn_family_from_name(argv[1]);

@@ -2,7 +2,9 @@
 /* Builds a problem: its batch, its page tables and which keys its queries see. The tensors: attention_images.c. */
 #include "attention.h"
 
+#include "attention_small.h"
 #include "random.h"
+#include "size.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -210,6 +212,7 @@ static void fill_block_tables(support_attention *attention)
 
 support_attention *support_attention_create(const support_device *device, const support_attention_case *description)
 {
+    support_size_spend(support_attention_work(description));
     support_attention *attention = calloc(1, sizeof(*attention));
 
     assert_non_null(attention);

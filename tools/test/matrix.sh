@@ -14,6 +14,7 @@ choose_tests()
     matrix_cases=''
     matrix_reason='it did not come to its turn'
     case $matrix_part-$1 in
+    all-oclgrind) matrix_cases=16 ;;
     all-*) ;;
     ci-oclgrind)
         matrix_options='--suite small'
