@@ -106,7 +106,7 @@ static void fill_states(merge_problem *problem)
 merge_problem *merge_problem_create(const merge_case *description)
 {
     const int64_t shape[3] = {description->num_tokens, description->num_heads, description->width};
-    support_size_spend(description->num_states * shape[0] * shape[1] * shape[2]);
+    support_size_spend(8 * description->num_states * shape[0] * shape[1] * shape[2]); /* weights and addresses too */
     merge_problem *problem = calloc(1, sizeof(*problem));
     const bool strided = description->strided;
 
