@@ -12,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Multiply-adds, those that tiles pad included; an interpreter that checks everything does some 50,000 in a second. */
-#define SUPPORT_SMALL_WORK 80000  /* what a problem is cut down to, if it can be */
-#define SUPPORT_TEST_WORK 400000  /* of all problems of a test, but for its first */
-#define SUPPORT_MOST_WORK 1200000 /* of a problem */
+/* Multiply-adds, those that tiles pad included; an interpreter that checks everything does some 30,000 in a second. */
+#define SUPPORT_SMALL_WORK 50000 /* what a problem is cut down to, if it can be */
+#define SUPPORT_TEST_WORK 120000 /* of all problems of a test, but for its first */
+#define SUPPORT_MOST_WORK 400000 /* of a problem */
 
 bool support_size_is_small(void);
 
