@@ -7,17 +7,6 @@ here=$(dirname -- "$0")
 # shellcheck source=tests/cli/tools_common.sh
 . "$here/tools_common.sh"
 
-# refused CODE SENTENCE PROGRAM ARGUMENT...: the program ends with CODE, prints nothing and says SENTENCE.
-refused()
-{
-    expected_code=$1 sentence=$2
-    shift 2
-    run "$@"
-    [ "$code" -eq "$expected_code" ] || failed "exit code $code instead of $expected_code: $*"
-    [ ! -s "$work/stdout" ] || failed "output in spite of an error: $*"
-    grep -q -- "$sentence" "$work/stderr" || failed "no sentence '$sentence': $*"
-}
-
 # measured JSON OPERATIONS KEY=VALUE...: see bench_figures.py.
 measured()
 {

@@ -1,25 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 #
-# What the tests of examples/generate share; they read it with ".". Sets $work, a folder that vanishes at the end.
-# The reader has set $generate, the program, and ends with "finish".
+# What the tests of examples/generate share besides tools_common.sh; they set $generate, the program, and read this
+# with ".".
 
-work=$(mktemp -d)
-trap 'rm -rf -- "$work"' EXIT
-trap 'exit 1' HUP INT TERM
+# shellcheck source=tests/cli/tools_common.sh
+. "$(dirname -- "$0")/tools_common.sh"
 
-num_failed=0
-
-failed()
-{
-    printf 'FAILED: %s\n' "$*"
-    sed 's/^/    stderr: /' "$work/stderr"
-    : >"$work/stderr" # once is enough
-    num_failed=$((num_failed + 1))
-}
-
-# run ARGUMENT...: the program's output in $work/stdout and $work/stderr, its exit code in $code. Skips the whole
-# test where there is no device at all.
+# run ARGUMENT...: in place of the run of tools_common.sh, and so of refused, always of $generate. Skips the whole test
+# where there is no device at all.
 run()
 {
     code=0
@@ -29,23 +18,6 @@ run()
         echo "skipped: no OpenCL device"
         exit 77
     fi
-}
-
-# refused CODE SENTENCE ARGUMENT...: the program ends with CODE, prints nothing and says SENTENCE, a regular expression.
-refused()
-{
-    expected_code=$1 sentence=$2
-    shift 2
-    run "$@"
-    [ "$code" -eq "$expected_code" ] || failed "exit code $code instead of $expected_code: generate $*"
-    [ ! -s "$work/stdout" ] || failed "text in spite of an error: generate $*"
-    grep -q -- "$sentence" "$work/stderr" || failed "no sentence '$sentence': generate $*"
-}
-
-finish()
-{
-    [ "$num_failed" -eq 0 ] || exit 1
-    exit 0
 }
 
 # int32 NUMBER...: little-endian bytes.

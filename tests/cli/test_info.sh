@@ -16,15 +16,12 @@ headers=$5/include/clattn
 . "$(dirname -- "$0")/tools_common.sh"
 export XDG_CACHE_HOME="$work/xdg"
 
-# refused SENTENCE ARGUMENT...: wrong usage, said on stderr alone.
-refused()
+# refused_usage SENTENCE ARGUMENT...: wrong usage, said on stderr alone.
+refused_usage()
 {
-    sentence=$1
+    refused_sentence=$1
     shift
-    run "$info" "$@"
-    [ "$code" -eq 2 ] || failed "exit code $code instead of 2: $*"
-    [ ! -s "$work/stdout" ] || failed "output in spite of an error: $*"
-    grep -q -- "$sentence" "$work/stderr" || failed "no sentence '$sentence': $*"
+    refused 2 "$refused_sentence" "$info" "$@"
 }
 
 # told CODE CHECK ARGUMENT...: cl-info --json ends with CODE, and the Python expression CHECK holds; `told` is the JSON,
@@ -118,15 +115,15 @@ run "$info" --help
 [ "$code" -eq 0 ] || failed "exit code $code: --help"
 grep -q -- '--model NAME' "$work/stdout" || failed "no --model: --help"
 
-refused 'no option' now
-refused 'speed' --speed
-refused 'json' --json=file
-refused 'device' --device
-refused "--family should be default, vector, simt or plain, not 'cpu'" --family cpu
-refused "--layout should be combined, nhd, hnd or heads_first, not 'dense'" --layout dense
-refused "--model should be .* not 'gpt-2'" --model llama-3-8b,gpt-2
-refused "--cache-dir should be DIR, not empty" --cache-dir ''
-refused 'files' --files=all
+refused_usage 'no option' now
+refused_usage 'speed' --speed
+refused_usage 'json' --json=file
+refused_usage 'device' --device
+refused_usage "--family should be default, vector, simt or plain, not 'cpu'" --family cpu
+refused_usage "--layout should be combined, nhd, hnd or heads_first, not 'dense'" --layout dense
+refused_usage "--model should be .* not 'gpt-2'" --model llama-3-8b,gpt-2
+refused_usage "--cache-dir should be DIR, not empty" --cache-dir ''
+refused_usage 'files' --files=all
 
 # No device at all, and none that was asked for: said on stderr and in the JSON.
 mkdir "$work/no_drivers"

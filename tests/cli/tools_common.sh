@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 #
-# What the tests of the tools share; they read it with ".", and end with "finish". Sets $work, a folder that vanishes at
+# What the tests of programs share; they read it with ".", and end with "finish". Sets $work, a folder that vanishes at
 # the end, and $num_failed.
 
 work=$(mktemp -d)
@@ -23,6 +23,18 @@ run()
     # shellcheck disable=SC2034 # for the reader
     code=0
     "$@" >"$work/stdout" 2>"$work/stderr" || code=$?
+}
+
+# refused CODE SENTENCE PROGRAM ARGUMENT...: the program ends with CODE, prints nothing and says SENTENCE, a regular
+# expression.
+refused()
+{
+    expected_code=$1 sentence=$2
+    shift 2
+    run "$@"
+    [ "$code" -eq "$expected_code" ] || failed "exit code $code instead of $expected_code: $*"
+    [ ! -s "$work/stdout" ] || failed "output in spite of an error: $*"
+    grep -q -- "$sentence" "$work/stderr" || failed "no sentence '$sentence': $*"
 }
 
 finish()
