@@ -11,6 +11,7 @@
 #include <clattn/kv_cache.h>
 #include <clattn/layout.h>
 #include <clattn/plan.h>
+#include <clattn/program.h>
 #include <clattn/status.h>
 #include <clattn/tensor.h>
 #include <clattn/tuning.h>

@@ -264,3 +264,11 @@ clattn_status clattn_context_visit_cache(clattn_context *ctx, clattn_cache_visit
     CLATTN_REQUIRE(&ctx->error, visit != NULL, CLATTN_INVALID_ARGUMENT, "visit is NULL");
     return clattn_cache_visit(clattn_context_cache_dir(ctx), visit, user, &ctx->error);
 }
+
+clattn_status clattn_context_visit_programs(clattn_context *ctx, clattn_program_visitor visit, void *user)
+{
+    if (ctx == NULL)
+        return CLATTN_INVALID_ARGUMENT;
+    CLATTN_REQUIRE(&ctx->error, visit != NULL, CLATTN_INVALID_ARGUMENT, "visit is NULL");
+    return clattn_program_store_visit(ctx->programs, visit, user, &ctx->error);
+}

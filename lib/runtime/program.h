@@ -11,6 +11,7 @@
 #include "runtime/program_cache.h"
 
 #include <CL/cl.h>
+#include <clattn/program.h>
 #include <clattn/verdict.h>
 
 /* Every program and its one kernel; the table with their source parts is in sources.c. */
@@ -81,6 +82,10 @@ void clattn_program_store_destroy(clattn_program_store **store);
  */
 clattn_status clattn_program_store_kernel(clattn_program_store *store, const clattn_variant *variant, cl_kernel *kernel,
                                           clattn_error *error);
+
+/* As clattn_context_visit_programs() says. */
+clattn_status clattn_program_store_visit(const clattn_program_store *store, clattn_program_visitor visit, void *user,
+                                         clattn_error *error);
 
 /* The directory of the disk cache; NULL = none. */
 const char *clattn_program_store_cache_dir(const clattn_program_store *store);

@@ -95,6 +95,10 @@ WRAP(clGetProgramBuildInfo, CL_OUT_OF_RESOURCES, OPENCL_ERROR,
 WRAP(clGetEventInfo, CL_OUT_OF_RESOURCES, OPENCL_ERROR,
      (cl_event event, cl_event_info what, size_t size, void *value, size_t *num_bytes),
      (event, what, size, value, num_bytes))
+WRAP(clGetKernelWorkGroupInfo, CL_OUT_OF_RESOURCES, OPENCL_ERROR,
+     (cl_kernel kernel, cl_device_id device, cl_kernel_work_group_info what, size_t size, void *value,
+      size_t *num_bytes),
+     (kernel, device, what, size, value, num_bytes))
 WRAP(clBuildProgram, CL_BUILD_PROGRAM_FAILURE, BUILD_FAILED,
      (cl_program program, cl_uint num_devices, const cl_device_id *devices, const char *options,
       void(CL_CALLBACK *notify)(cl_program, void *), void *user),

@@ -177,6 +177,24 @@ static void check_visit(fault_world *world)
     assert_in_range(world->num_files, 0, 1);
 }
 
+static void count_program(void *user, const clattn_program_info *info)
+{
+    fault_world *world = user;
+    assert_true(info->max_work_group_size > 0);
+    world->num_programs++;
+}
+
+static clattn_status call_visit_programs(fault_world *world)
+{
+    world->num_programs = 0;
+    return clattn_context_visit_programs(world->device.ctx, count_program, world);
+}
+
+static void check_visit_programs(fault_world *world)
+{
+    assert_int_equal(world->num_programs, 1);
+}
+
 static const fault_scenario scenarios[] = {
     {.function = "clattn_context_create",
      .variant = "own queue",
@@ -214,6 +232,11 @@ static const fault_scenario scenarios[] = {
      .open = open_cached,
      .call = call_visit,
      .check = check_visit},
+    {.function = "clattn_context_visit_programs",
+     .variant = "one program",
+     .open = open_cached,
+     .call = call_visit_programs,
+     .check = check_visit_programs},
     {.function = "clattn_device_query",
      .variant = "its own",
      .tolerated = "clGetDeviceInfo",

@@ -5,6 +5,7 @@
 #include "support/directory.h"
 
 #include <clattn/cache.h>
+#include <clattn/program.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -279,6 +280,72 @@ static void no_directory_lists_no_file(void **state)
     clattn_context_destroy(&ctx);
 }
 
+cl_int __real_clGetKernelWorkGroupInfo(cl_kernel, cl_device_id, cl_kernel_work_group_info, size_t, void *, size_t *);
+cl_int __wrap_clGetKernelWorkGroupInfo(cl_kernel, cl_device_id, cl_kernel_work_group_info, size_t, void *, size_t *);
+
+/* Adds a number of its own to each answer, for no two of them to be equal. */
+cl_int __wrap_clGetKernelWorkGroupInfo(cl_kernel kernel, cl_device_id device, cl_kernel_work_group_info what,
+                                       size_t size, void *value, size_t *num_bytes)
+{
+    const cl_int result = __real_clGetKernelWorkGroupInfo(kernel, device, what, size, value, num_bytes);
+    assert_int_equal(size, 8);
+    *(uint64_t *)value += what;
+    return result;
+}
+
+static uint64_t ask(const clattn_context *ctx, cl_kernel kernel, cl_kernel_work_group_info what)
+{
+    uint64_t value = 0;
+    support_require_cl(clGetKernelWorkGroupInfo(kernel, ctx->device, what, sizeof value, &value, NULL),
+                       "clGetKernelWorkGroupInfo");
+    return value;
+}
+
+/* What the visitor of programs expects of the next one. */
+typedef struct program_check {
+    const clattn_context *ctx;
+    int num_seen;
+    cl_kernel kernels[2];
+    const char *options[2];
+    bool is_loaded[2];
+} program_check;
+
+static void check_program(void *user, const clattn_program_info *info)
+{
+    program_check *check = user;
+    assert_in_range(check->num_seen, 0, 1);
+    cl_kernel kernel = check->kernels[check->num_seen];
+    assert_string_equal(info->program, "append");
+    assert_string_equal(info->kernel, "clattn_append");
+    assert_non_null(strstr(info->options, check->options[check->num_seen]));
+    assert_int_equal(info->is_loaded, check->is_loaded[check->num_seen]);
+    assert_int_equal(info->local_memory_bytes, ask(check->ctx, kernel, CL_KERNEL_LOCAL_MEM_SIZE));
+    assert_int_equal(info->private_memory_bytes, ask(check->ctx, kernel, CL_KERNEL_PRIVATE_MEM_SIZE));
+    assert_int_equal(info->max_work_group_size, ask(check->ctx, kernel, CL_KERNEL_WORK_GROUP_SIZE));
+    assert_int_equal(info->preferred_multiple, ask(check->ctx, kernel, CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE));
+    check->num_seen++;
+}
+
+static void programs_are_listed_with_what_their_kernels_need(void **state)
+{
+    assert_fresh_context_counts(*state, 1, 0, 0);
+    clattn_context *ctx = create(*state, NULL);
+    program_check check = {.ctx = ctx, .options = {"SIZE=4", "SIZE=16"}, .is_loaded = {true, false}};
+    assert_int_equal(clattn_context_visit_programs(ctx, check_program, &check), CLATTN_OK);
+    assert_int_equal(check.num_seen, 0);
+    check.kernels[0] = require_kernel(ctx, 4);
+    check.kernels[1] = require_kernel(ctx, 16);
+    clattn_variant broken = {.program = CLATTN_PROGRAM_APPEND};
+    cl_kernel kernel = NULL;
+    assert_int_equal(find_kernel(ctx, &broken, &kernel), CLATTN_BUILD_FAILED);
+    assert_int_equal(clattn_context_visit_programs(ctx, check_program, &check), CLATTN_OK);
+    assert_int_equal(check.num_seen, 2);
+    assert_int_equal(clattn_context_visit_programs(ctx, NULL, NULL), CLATTN_INVALID_ARGUMENT);
+    assert_string_equal(clattn_context_last_error(ctx), "visit is NULL");
+    assert_int_equal(clattn_context_visit_programs(NULL, check_program, NULL), CLATTN_INVALID_ARGUMENT);
+    clattn_context_destroy(&ctx);
+}
+
 /* Appends one token to a cache of one page and reads it back. */
 static void assert_append_copies(clattn_context *ctx)
 {
@@ -406,6 +473,7 @@ int main(void)
         IN_DIRECTORY(directory_that_cannot_be_written_warns_once),
         IN_DIRECTORY(files_are_listed_with_their_device),
         cmocka_unit_test(no_directory_lists_no_file),
+        IN_DIRECTORY(programs_are_listed_with_what_their_kernels_need),
         IN_DIRECTORY(loaded_kernel_computes_as_the_built_one),
         IN_DIRECTORY(two_contexts_are_independent),
         IN_DIRECTORY(two_threads_build_in_contexts_of_their_own),
