@@ -14,17 +14,24 @@ typedef enum clattn_device_type {
     CLATTN_DEVICE_OTHER = 0,
     CLATTN_DEVICE_CPU = 1,
     CLATTN_DEVICE_GPU = 2,
-    CLATTN_DEVICE_ACCELERATOR = 3
+    CLATTN_DEVICE_ACCELERATOR = 3,
+    CLATTN_NUM_DEVICE_TYPES = 4
 } clattn_device_type;
 
+/** "other", "cpu", "gpu", "accelerator"; "invalid" otherwise. */
+CLATTN_API const char *clattn_device_type_name(clattn_device_type type);
+
 #define CLATTN_NAME_BYTES 128
+#define CLATTN_ARCHITECTURE_BYTES 32
 
 /** What clattn knows about a device: plain data, read once from OpenCL. */
 typedef struct clattn_device_facts {
-    char name[CLATTN_NAME_BYTES];     /* CL_DEVICE_NAME */
-    char vendor[CLATTN_NAME_BYTES];   /* CL_DEVICE_VENDOR */
-    char driver[CLATTN_NAME_BYTES];   /* CL_DRIVER_VERSION */
-    char platform[CLATTN_NAME_BYTES]; /* CL_PLATFORM_NAME and CL_PLATFORM_VERSION */
+    char name[CLATTN_NAME_BYTES];                 /* CL_DEVICE_NAME */
+    char vendor[CLATTN_NAME_BYTES];               /* CL_DEVICE_VENDOR */
+    char driver[CLATTN_NAME_BYTES];               /* CL_DRIVER_VERSION */
+    char platform[CLATTN_NAME_BYTES];             /* CL_PLATFORM_NAME and CL_PLATFORM_VERSION */
+    char architecture[CLATTN_ARCHITECTURE_BYTES]; /* as compilers call it: "sm_90", "gfx90a"; "cpu16" = a CPU with 16
+                                                     float32 lanes; "" = unknown */
     clattn_device_type type;
     uint32_t num_compute_units;
     uint32_t max_work_group_size; /* work-items, the smaller of the total and the first dimension's limit */

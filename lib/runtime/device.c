@@ -16,6 +16,8 @@
 #define PLATFORM_NOT_FOUND_KHR (-1001)                   /* cl_khr_icd */
 #define DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE 0x1067 /* OpenCL 3.0 */
 #define DEVICE_SUB_GROUP_SIZES_INTEL 0x4108              /* cl_intel_required_subgroup_size */
+#define DEVICE_COMPUTE_CAPABILITY_MAJOR_NV 0x4000        /* cl_nv_device_attribute_query */
+#define DEVICE_COMPUTE_CAPABILITY_MINOR_NV 0x4001
 
 #define MAX_SUB_GROUP_SIZES 16
 #define MAX_DIMENSIONS 16 /* of a work-item id; every known device has 3 */
@@ -206,6 +208,38 @@ static uint32_t narrowest_sub_group(cl_device_id device)
     return narrowest < UINT32_MAX ? (uint32_t)narrowest : 0;
 }
 
+/* Where AMD's name of a processor stands in a device's, such as "gfx90a:sramecc+:xnack-"; NULL if it does not. */
+static const char *find_amd_processor(const char *name)
+{
+    for (const char *found = strstr(name, "gfx"); found != NULL; found = strstr(found + 1, "gfx")) {
+        if ((found == name || strchr(" (,", found[-1]) != NULL) && strspn(found + 3, "0123456789") > 0)
+            return found;
+    }
+    return NULL;
+}
+
+/* Only GPUs are asked for NVIDIA's attributes. */
+static void read_architecture(cl_device_id device, clattn_device_facts *facts)
+{
+    char *architecture = facts->architecture;
+    cl_uint major = 0;
+    cl_uint minor = 0;
+    if (facts->type == CLATTN_DEVICE_CPU) {
+        snprintf(architecture, CLATTN_ARCHITECTURE_BYTES, "cpu%u", (unsigned)facts->float_vector_width);
+    } else if (facts->type == CLATTN_DEVICE_GPU) {
+        const char *processor = find_amd_processor(facts->name);
+        if (processor != NULL)
+            snprintf(architecture, CLATTN_ARCHITECTURE_BYTES, "gfx%.*s", (int)strspn(processor + 3, "0123456789abcdef"),
+                     processor + 3);
+        else if (clGetDeviceInfo(device, DEVICE_COMPUTE_CAPABILITY_MAJOR_NV, sizeof major, &major, NULL) ==
+                     CL_SUCCESS &&
+                 clGetDeviceInfo(device, DEVICE_COMPUTE_CAPABILITY_MINOR_NV, sizeof minor, &minor, NULL) ==
+                     CL_SUCCESS &&
+                 major > 0)
+            snprintf(architecture, CLATTN_ARCHITECTURE_BYTES, "sm_%u%u", (unsigned)major, (unsigned)minor);
+    }
+}
+
 clattn_status clattn_device_read_facts(cl_device_id device, clattn_device_facts *facts, clattn_error *error)
 {
     clattn_device_facts read = {0};
@@ -213,6 +247,7 @@ clattn_status clattn_device_read_facts(cl_device_id device, clattn_device_facts 
     CLATTN_TRY(read_limits(device, &read, error));
     read.preferred_multiple = preferred_multiple(device, read.type);
     read.narrowest_sub_group = narrowest_sub_group(device);
+    read_architecture(device, &read);
     *facts = read;
     return CLATTN_OK;
 }
@@ -227,6 +262,7 @@ static int type_rank(clattn_device_type type)
     case CLATTN_DEVICE_CPU:
         return 1;
     case CLATTN_DEVICE_OTHER:
+    case CLATTN_NUM_DEVICE_TYPES:
         break;
     }
     return 0;

@@ -1,10 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of kernel families and KV layouts, as files, logs and command lines spell them. */
+/* Names of device types, kernel families and KV layouts, as files, logs and command lines spell them. */
+#include <clattn/device.h>
 #include <clattn/layout.h>
 #include <clattn/tuning.h>
 
 #include <stddef.h>
 #include <string.h>
+
+const char *clattn_device_type_name(clattn_device_type type)
+{
+    switch (type) {
+    case CLATTN_DEVICE_OTHER:
+        return "other";
+    case CLATTN_DEVICE_CPU:
+        return "cpu";
+    case CLATTN_DEVICE_GPU:
+        return "gpu";
+    case CLATTN_DEVICE_ACCELERATOR:
+        return "accelerator";
+    case CLATTN_NUM_DEVICE_TYPES:
+        break;
+    }
+    return "invalid";
+}
 
 const char *clattn_family_name(clattn_family family)
 {

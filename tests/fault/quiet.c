@@ -49,6 +49,12 @@ static void call_context_last_error(fault_world *world)
     (void)clattn_context_last_error(world->device.ctx);
 }
 
+static void call_device_type_name(fault_world *world)
+{
+    (void)world;
+    (void)clattn_device_type_name(CLATTN_DEVICE_GPU);
+}
+
 static void call_dtype_from_name(fault_world *world)
 {
     (void)world;
@@ -181,6 +187,7 @@ const fault_quiet_function fault_quiet_functions[] = {
     {"clattn_context_device", call_context_device},
     {"clattn_context_family", call_context_family},
     {"clattn_context_last_error", call_context_last_error},
+    {"clattn_device_type_name", call_device_type_name},
     {"clattn_dtype_from_name", call_dtype_from_name},
     {"clattn_dtype_name", call_dtype_name},
     {"clattn_dtype_size", call_dtype_size},

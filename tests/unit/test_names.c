@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of dtypes, families and layouts, and tensors made from a shape. */
+/* Names of device types, dtypes, families and layouts, and tensors made from a shape. */
 #include <clattn/clattn.h>
 
 #include <setjmp.h>
@@ -8,6 +8,17 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
+static void device_type_has_its_name(void **state)
+{
+    (void)state;
+    assert_string_equal(clattn_device_type_name(CLATTN_DEVICE_OTHER), "other");
+    assert_string_equal(clattn_device_type_name(CLATTN_DEVICE_CPU), "cpu");
+    assert_string_equal(clattn_device_type_name(CLATTN_DEVICE_GPU), "gpu");
+    assert_string_equal(clattn_device_type_name(CLATTN_DEVICE_ACCELERATOR), "accelerator");
+    assert_string_equal(clattn_device_type_name(CLATTN_NUM_DEVICE_TYPES), "invalid");
+    assert_string_equal(clattn_device_type_name((clattn_device_type)-1), "invalid");
+}
 
 static void dtype_name_and_size_agree(void **state)
 {
@@ -99,6 +110,7 @@ static void tensor_of_a_wrong_rank_has_rank_zero(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(device_type_has_its_name),
         cmocka_unit_test(dtype_name_and_size_agree),
         cmocka_unit_test(dtype_out_of_range_is_invalid),
         cmocka_unit_test(dtype_name_gives_the_dtype_back),

@@ -27,7 +27,8 @@ static bool add_facts(cJSON *object, const clattn_device_facts *facts)
            cJSON_AddStringToObject(object, "vendor", facts->vendor) &&
            cJSON_AddStringToObject(object, "driver", facts->driver) &&
            cJSON_AddStringToObject(object, "platform", facts->platform) &&
-           cJSON_AddStringToObject(object, "type", info_device_type_name(facts->type)) &&
+           cJSON_AddStringToObject(object, "architecture", facts->architecture) &&
+           cJSON_AddStringToObject(object, "type", clattn_device_type_name(facts->type)) &&
            add_uint(object, "num_compute_units", facts->num_compute_units) &&
            add_uint(object, "max_work_group_size", facts->max_work_group_size) &&
            add_uint(object, "preferred_multiple", facts->preferred_multiple) &&

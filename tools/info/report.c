@@ -5,21 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *info_device_type_name(clattn_device_type type)
-{
-    switch (type) {
-    case CLATTN_DEVICE_CPU:
-        return "cpu";
-    case CLATTN_DEVICE_GPU:
-        return "gpu";
-    case CLATTN_DEVICE_ACCELERATOR:
-        return "accelerator";
-    case CLATTN_DEVICE_OTHER:
-        break;
-    }
-    return "other";
-}
-
 const info_device *info_find_device(const info_survey *survey, const info_file *file)
 {
     for (int i = 0; i < survey->num_devices; i++) {
@@ -52,8 +37,9 @@ static void print_facts(const clattn_device_facts *facts)
     printf("  platform     %s\n", facts->platform);
     printf("  vendor       %s\n", facts->vendor);
     printf("  driver       %s\n", facts->driver);
-    printf("  type         %s, %u compute units, float32 vectors of %u\n", info_device_type_name(facts->type),
-           facts->num_compute_units, facts->float_vector_width);
+    printf("  type         %s%s%s, %u compute units, float32 vectors of %u\n", clattn_device_type_name(facts->type),
+           facts->architecture[0] != '\0' ? " " : "", facts->architecture, facts->num_compute_units,
+           facts->float_vector_width);
     printf("  work-groups  at most %u work-items, preferably multiples of %u; local memory of ",
            facts->max_work_group_size, facts->preferred_multiple);
     print_bytes(facts->local_memory_bytes);

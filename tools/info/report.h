@@ -5,9 +5,6 @@
 
 #include "info/survey.h"
 
-/* "cpu", "gpu", "accelerator", "other". */
-const char *info_device_type_name(clattn_device_type type);
-
 /* The device of the survey that a group of files was made for; NULL if it is none of them. */
 const info_device *info_find_device(const info_survey *survey, const info_file *file);
 
