@@ -7,14 +7,11 @@
  *
  * writes one line for each kind of object when the program ends: its name, how many were got, how many released.
  */
+#include "support/opencl_layer.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define CL_TARGET_OPENCL_VERSION 120
-#define CL_USE_DEPRECATED_OPENCL_1_1_APIS
-#include <CL/cl_layer.h>
 
 typedef enum object_kind { DEVICE, CONTEXT, QUEUE, BUFFER, PROGRAM, KERNEL, EVENT, NUM_KINDS } object_kind;
 
@@ -23,14 +20,13 @@ static const char *const names[NUM_KINDS] = {"device", "context", "queue", "buff
 static atomic_int got[NUM_KINDS];
 static atomic_int released[NUM_KINDS];
 
-static struct _cl_icd_dispatch layer;
-static const struct _cl_icd_dispatch *target;
+const char opencl_layer_name[] = "clattn balance";
 
 /* A function that creates an object. */
 #define CREATE(type, function, kind, parameters, arguments)                                                            \
     static type CL_API_CALL balance_##function parameters                                                              \
     {                                                                                                                  \
-        type created = target->function arguments;                                                                     \
+        type created = opencl_layer_target->function arguments;                                                        \
         got[kind] += created != NULL;                                                                                  \
         return created;                                                                                                \
     }
@@ -39,7 +35,7 @@ static const struct _cl_icd_dispatch *target;
 #define COUNT(function, counts, kind, type)                                                                            \
     static cl_int CL_API_CALL balance_##function(type object)                                                          \
     {                                                                                                                  \
-        const cl_int result = target->function(object);                                                                \
+        const cl_int result = opencl_layer_target->function(object);                                                   \
         counts[kind] += result == CL_SUCCESS;                                                                          \
         return result;                                                                                                 \
     }
@@ -48,7 +44,7 @@ static const struct _cl_icd_dispatch *target;
 #define ENQUEUE(function, parameters, arguments)                                                                       \
     static cl_int CL_API_CALL balance_##function parameters                                                            \
     {                                                                                                                  \
-        const cl_int result = target->function arguments;                                                              \
+        const cl_int result = opencl_layer_target->function arguments;                                                 \
         got[EVENT] += result == CL_SUCCESS && event != NULL;                                                           \
         return result;                                                                                                 \
     }
@@ -122,9 +118,9 @@ ENQUEUE(clEnqueueMarkerWithWaitList,
         (cl_command_queue queue, cl_uint num_events, const cl_event *events, cl_event *event),
         (queue, num_events, events, event))
 
-#define USE(function) layer.function = balance_##function
+#define USE(function) functions->function = balance_##function
 
-static void fill_layer(void)
+static void fill(struct _cl_icd_dispatch *functions)
 {
     USE(clCreateContext);
     USE(clCreateCommandQueue);
@@ -168,33 +164,8 @@ static void write_report(void)
     fclose(report);
 }
 
-cl_int CL_API_CALL clGetLayerInfo(cl_layer_info what, size_t size, void *value, size_t *num_bytes)
+bool opencl_layer_start(struct _cl_icd_dispatch *functions)
 {
-    static const cl_layer_api_version version = CL_LAYER_API_VERSION_100;
-    static const char name[] = "clattn balance";
-    const void *answer = what == CL_LAYER_NAME ? (const void *)name : (const void *)&version;
-    const size_t answer_bytes = what == CL_LAYER_NAME ? sizeof name : sizeof version;
-    if ((what != CL_LAYER_NAME && what != CL_LAYER_API_VERSION) || (value != NULL && size < answer_bytes))
-        return CL_INVALID_VALUE;
-    if (value != NULL)
-        memcpy(value, answer, answer_bytes);
-    if (num_bytes != NULL)
-        *num_bytes = answer_bytes;
-    return CL_SUCCESS;
-}
-
-cl_int CL_API_CALL clInitLayer(cl_uint num_entries, const cl_icd_dispatch *target_dispatch, cl_uint *num_entries_ret,
-                               const cl_icd_dispatch **layer_dispatch_ret)
-{
-    const cl_uint own_entries = sizeof layer / sizeof layer.clGetPlatformIDs;
-    if (target_dispatch == NULL || num_entries_ret == NULL || layer_dispatch_ret == NULL || num_entries < own_entries)
-        return CL_INVALID_VALUE;
-    target = target_dispatch;
-    memcpy(&layer, target_dispatch, sizeof layer);
-    fill_layer();
-    if (atexit(write_report) != 0)
-        return CL_OUT_OF_HOST_MEMORY;
-    *num_entries_ret = own_entries;
-    *layer_dispatch_ret = &layer;
-    return CL_SUCCESS;
+    fill(functions);
+    return atexit(write_report) == 0;
 }

@@ -51,26 +51,41 @@ static cl_kernel build(cl_program program, cl_device_id device, const char *mist
     return kernel;
 }
 
-static void run(cl_context context, cl_command_queue queue, cl_kernel kernel)
+/* As many numbers as there are work-items, initialised or not. */
+static cl_mem create_numbers(cl_context context, size_t num_items, const int *initial)
 {
-    const size_t num_items = NUM_ITEMS;
-    int numbers[NUM_ITEMS];
+    const cl_mem_flags flags = CL_MEM_READ_WRITE | (initial ? CL_MEM_COPY_HOST_PTR : 0);
     cl_int result;
+    const cl_mem buffer = clCreateBuffer(context, flags, num_items * sizeof(int), (void *)initial, &result);
 
-    for (int i = 0; i < NUM_ITEMS; i++)
-        numbers[i] = 1000 + i;
-    const cl_mem from =
-        clCreateBuffer(context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, sizeof(numbers), numbers, &result);
     require(result, "clCreateBuffer");
-    const cl_mem to = clCreateBuffer(context, CL_MEM_WRITE_ONLY, sizeof(numbers), NULL, &result);
-    require(result, "clCreateBuffer");
+    return buffer;
+}
+
+static void run(cl_command_queue queue, cl_kernel kernel, size_t num_items, cl_mem to, cl_mem from)
+{
     require(clSetKernelArg(kernel, 0, sizeof(to), &to), "clSetKernelArg");
     require(clSetKernelArg(kernel, 1, sizeof(from), &from), "clSetKernelArg");
-    require(clSetKernelArg(kernel, 2, sizeof(numbers), NULL), "clSetKernelArg");
+    require(clSetKernelArg(kernel, 2, num_items * sizeof(int), NULL), "clSetKernelArg");
     require(clEnqueueNDRangeKernel(queue, kernel, 1, NULL, &num_items, &num_items, 0, NULL, NULL),
             "clEnqueueNDRangeKernel");
     require(clFinish(queue), "clFinish");
+}
+
+/* The kernel, and then the kernel over what it wrote, in buffers of their own. */
+static void run_twice(cl_context context, cl_command_queue queue, cl_kernel kernel, size_t num_items)
+{
+    int numbers[NUM_ITEMS];
+
+    for (int i = 0; i < NUM_ITEMS; i++)
+        numbers[i] = 1000 + i;
+    const cl_mem from = create_numbers(context, num_items, numbers);
+    const cl_mem sums = create_numbers(context, num_items, NULL);
+    const cl_mem to = create_numbers(context, num_items, NULL);
+    run(queue, kernel, num_items, sums, from);
+    run(queue, kernel, num_items, to, sums);
     require(clReleaseMemObject(from), "clReleaseMemObject");
+    require(clReleaseMemObject(sums), "clReleaseMemObject");
     require(clReleaseMemObject(to), "clReleaseMemObject");
 }
 
@@ -88,7 +103,9 @@ int main(int argc, char **argv)
     }
     const cl_kernel kernel =
         build(create_program(clattn_context_cl_context(ctx), argv[1]), clattn_context_cl_device(ctx), argv[2]);
-    run(clattn_context_cl_context(ctx), clattn_context_cl_queue(ctx), kernel);
+    /* Larger buffers take the place of smaller ones: Oclgrind must not mistake them for these. */
+    for (size_t num_items = NUM_ITEMS / 2; num_items <= NUM_ITEMS; num_items *= 2)
+        run_twice(clattn_context_cl_context(ctx), clattn_context_cl_queue(ctx), kernel, num_items);
     require(clReleaseKernel(kernel), "clReleaseKernel");
     clattn_context_destroy(&ctx);
     return EXIT_SUCCESS;

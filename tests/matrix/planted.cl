@@ -23,6 +23,9 @@ kernel void planted(global int *to, global const int *from, local int *shared)
 #endif
 #ifdef WRITE_SAME
     to[0] = 7;
+#elif defined(UNWRITTEN)
+    if (item > 0)
+        to[item] = sum;
 #else
     to[item] = sum;
 #endif

@@ -84,6 +84,22 @@ choose()
     esac
 }
 
+# The layer that the check for uninitialised memory needs, in the build folder that one of the words lies in; without one
+# (it is no test of ours) nothing. fresh_buffers_layer.c says what it is for.
+fresh_buffers_layer()
+{
+    for argument; do
+        folder=$argument
+        while [ "$folder" != "${folder%/*}" ]; do
+            folder=${folder%/*}
+            if [ -e "$folder/tests/matrix/libfresh_buffers_layer.so" ]; then
+                readlink -f -- "$folder/tests/matrix/libfresh_buffers_layer.so"
+                return
+            fi
+        done
+    done
+}
+
 # Oclgrind gives a group 32 KiB of local memory and enforces it; the vector family asks for what PoCL gives. Over that
 # family's kernels, its tracking of uninitialised memory crashes (21.10, Uninitialized::instructionExecuted).
 run_checked()
@@ -94,6 +110,10 @@ run_checked()
             unset OCLGRIND_UNINITIALIZED
         fi
     done
+    layer=$(fresh_buffers_layer "$@")
+    if [ -n "$layer" ]; then
+        export OPENCL_LAYERS="$layer"
+    fi
     report=$(mktemp) || exit 1
     trap 'rm -f -- "$report"' EXIT
     trap 'exit 1' HUP INT TERM
