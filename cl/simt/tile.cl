@@ -6,8 +6,11 @@
  *
  * All barriers are unconditional: PoCL miscompiles some conditional ones, and divergent ones are undefined anywhere.
  */
-#if !defined(BLOCK_Q) || !defined(BLOCK_KV) || !defined(WORK_GROUP_SIZE) || !defined(SUB_GROUP_SIZE)
-#error "BLOCK_Q, BLOCK_KV, WORK_GROUP_SIZE and SUB_GROUP_SIZE are missing"
+#if !defined(BLOCK_Q) || !defined(BLOCK_KV) || !defined(WORK_GROUP_SIZE)
+#error "BLOCK_Q, BLOCK_KV and WORK_GROUP_SIZE are missing"
+#endif
+#ifndef SUB_GROUP_SIZE
+#define SUB_GROUP_SIZE 0
 #endif
 #if !defined(HEAD_DIM) || !defined(HEAD_DIM_V)
 #error "HEAD_DIM and HEAD_DIM_V are missing"

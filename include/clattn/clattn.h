@@ -16,6 +16,7 @@
 #include <clattn/tensor.h>
 #include <clattn/tuning.h>
 #include <clattn/tuning_query.h>
+#include <clattn/tuning_space.h>
 #include <clattn/verdict.h>
 #include <clattn/version.h>
 

@@ -38,12 +38,7 @@ typedef struct clattn_tuning_query_params {
 /** How the kernel of one phase is cut. */
 typedef struct clattn_tuning_tile {
     clattn_tuning_level level;
-    int32_t block_q;             /* packed query rows (tokens x group_size) of a kv head */
-    int32_t block_kv;            /* KV tokens */
-    int32_t work_group_size;     /* work-items */
-    int32_t heads;               /* kv heads that one work-group visits together */
-    int32_t lanes;               /* float32 per vector (vector family), else 1 */
-    int32_t sub_group_size;      /* work-items that the compiler is told to run as one (simt family), 0 = its choice */
+    clattn_tile tile;
     uint64_t local_memory_bytes; /* that a work-group uses */
 } clattn_tuning_tile;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers which row a problem would run with; how it is found is row.c's. */
+/* Answers which row a problem would run with, and whether it could run with another tile; see row.c, space.c. */
 #include "attention/row.h"
+#include "tuning/rows.h"
 
 #include <clattn/tuning_query.h>
 #include <stdio.h>
@@ -44,25 +45,20 @@ static clattn_status choose_family(const clattn_device_facts *facts, const clatt
 
 static clattn_tuning_tile tile_of(const clattn_tile_request *request, const clattn_row *row, clattn_phase phase)
 {
-    const clattn_tile *tile = &row->tiles[phase];
     return (clattn_tuning_tile){
         .level = row->levels[phase],
-        .block_q = tile->block_q,
-        .block_kv = tile->block_kv,
-        .work_group_size = tile->work_group_size,
-        .heads = tile->heads,
-        .lanes = tile->lanes,
-        .sub_group_size = tile->sub_group_size,
-        .local_memory_bytes = (uint64_t)clattn_tile_local_bytes(request, phase, tile),
+        .tile = row->tiles[phase],
+        .local_memory_bytes = (uint64_t)clattn_tile_local_bytes(request, phase, &row->tiles[phase]),
     };
 }
 
-static clattn_status find_row(const clattn_device_facts *facts, const clattn_tuning_query_params *params,
-                              clattn_tuning_answer *answer, clattn_error *error)
+/* The problem that a question is about: what its tiles are chosen for. */
+static clattn_status find_request(const clattn_device_facts *facts, const clattn_tuning_query_params *params,
+                                  clattn_geometry *geometry, clattn_tuning_answer *answer, clattn_error *error)
 {
     CLATTN_REQUIRE(error, params->page_size >= 1, CLATTN_INVALID_ARGUMENT, "page_size is %d, expected 1 or more",
                    (int)params->page_size);
-    clattn_geometry geometry = {
+    *geometry = (clattn_geometry){
         .num_q_heads = params->num_q_heads,
         .num_kv_heads = params->num_kv_heads,
         .head_dim = params->head_dim,
@@ -70,8 +66,15 @@ static clattn_status find_row(const clattn_device_facts *facts, const clattn_tun
         .page_size = params->page_size,
         .kv_layout = params->kv_layout,
     };
-    CLATTN_TRY(clattn_geometry_check(&geometry, error));
-    CLATTN_TRY(choose_family(facts, params, answer, error));
+    CLATTN_TRY(clattn_geometry_check(geometry, error));
+    return choose_family(facts, params, answer, error);
+}
+
+static clattn_status find_row(const clattn_device_facts *facts, const clattn_tuning_query_params *params,
+                              clattn_tuning_answer *answer, clattn_error *error)
+{
+    clattn_geometry geometry;
+    CLATTN_TRY(find_request(facts, params, &geometry, answer, error));
     clattn_row row;
     CLATTN_TRY(clattn_geometry_row(facts, &geometry, answer->family, params->tuning, &row, error));
     const clattn_tile_request request = clattn_geometry_request(&geometry, answer->family, params->tuning);
@@ -81,6 +84,38 @@ static clattn_status find_row(const clattn_device_facts *facts, const clattn_tun
     answer->target_groups = row.target_groups;
     answer->min_split_tokens = row.min_split_tokens;
     return CLATTN_OK;
+}
+
+static clattn_status check_tile(const clattn_device_facts *facts, const clattn_tuning_query_params *params,
+                                clattn_phase phase, const clattn_tile *tile, clattn_error *error)
+{
+    clattn_geometry geometry;
+    clattn_tuning_answer answer;
+    clattn_tuning_query_params question = *params;
+    question.tuning = NULL;
+    CLATTN_REQUIRE(error, (int)phase >= 0 && phase < CLATTN_NUM_PHASES, CLATTN_INVALID_ARGUMENT,
+                   "phase: expected 0..%d, got %d", CLATTN_NUM_PHASES - 1, (int)phase);
+    CLATTN_TRY(find_request(facts, &question, &geometry, &answer, error));
+    const clattn_tile_request request = clattn_geometry_request(&geometry, answer.family, NULL);
+    clattn_row row;
+    clattn_row_default(facts, &request, &row);
+    CLATTN_TRY(clattn_tile_check(facts, &request, phase, tile, 0, error));
+    return clattn_tile_check_worth(facts, &request, phase, tile, &row.tiles[phase], error);
+}
+
+clattn_status clattn_tuning_check(const clattn_device_facts *facts, const clattn_tuning_query_params *params,
+                                  clattn_phase phase, const clattn_tile *tile, char reason[CLATTN_SENTENCE_BYTES])
+{
+    if (reason == NULL)
+        return CLATTN_INVALID_ARGUMENT;
+    clattn_error error = {.text = ""};
+    clattn_status status = CLATTN_INVALID_ARGUMENT;
+    if (facts == NULL || params == NULL || tile == NULL)
+        clattn_error_set(&error, status, "%s is NULL", facts == NULL ? "facts" : params == NULL ? "params" : "tile");
+    else
+        status = check_tile(facts, params, phase, tile, &error);
+    snprintf(reason, CLATTN_SENTENCE_BYTES, "%.*s", CLATTN_SENTENCE_BYTES - 1, error.text);
+    return status;
 }
 
 clattn_status clattn_tuning_query(const clattn_device_facts *facts, const clattn_tuning_query_params *params,

@@ -2,6 +2,8 @@
 /* The defines of the attention kernels; see variant.h. */
 #include "attention/variant.h"
 
+#include "tuning/tunables.h"
+
 /* Those that say how a row is finished. */
 static void define_results(clattn_variant *variant, const clattn_problem *problem)
 {
@@ -12,6 +14,17 @@ static void define_results(clattn_variant *variant, const clattn_problem *proble
     clattn_variant_define(variant, "NUMERATOR", problem->numerator);
 }
 
+/* The tile's; where a 0 is legal, the kernel's own default stands for it. */
+static void define_tile(clattn_variant *variant, clattn_family family, clattn_phase phase, const clattn_tile *tile)
+{
+    const clattn_tunable_list list = clattn_tunables_of(family, phase);
+    for (int32_t i = 0; i < list.num_tunables; ++i) {
+        const int32_t value = clattn_tile_get(tile, &list.tunables[i]);
+        if (list.tunables[i].define[0] != '\0' && value != 0)
+            clattn_variant_define(variant, list.tunables[i].define, value);
+    }
+}
+
 clattn_variant clattn_variant_of_phase(const clattn_problem *problem, const clattn_row *row, clattn_phase phase)
 {
     static const clattn_program_id programs[CLATTN_NUM_FAMILIES][CLATTN_NUM_PHASES] = {
@@ -19,7 +32,6 @@ clattn_variant clattn_variant_of_phase(const clattn_problem *problem, const clat
         [CLATTN_FAMILY_SIMT] = {CLATTN_PROGRAM_SIMT_DECODE, CLATTN_PROGRAM_SIMT_PREFILL},
         [CLATTN_FAMILY_PLAIN] = {CLATTN_PROGRAM_PLAIN_ATTENTION, CLATTN_PROGRAM_PLAIN_ATTENTION},
     };
-    const clattn_tile *tile = &row->tiles[phase];
     clattn_variant variant = {.program = programs[row->family][phase]};
     define_results(&variant, problem);
     clattn_variant_define(&variant, "HEAD_DIM", problem->head_dim);
@@ -27,19 +39,7 @@ clattn_variant clattn_variant_of_phase(const clattn_problem *problem, const clat
     clattn_variant_define(&variant, "K_DTYPE", (int32_t)problem->k_dtype);
     clattn_variant_define(&variant, "V_DTYPE", (int32_t)problem->v_dtype);
     clattn_variant_define(&variant, "SOFT_CAP", problem->logits_soft_cap > 0.0f);
-    if (row->family != CLATTN_FAMILY_PLAIN) {
-        clattn_variant_define(&variant, "BLOCK_Q", tile->block_q);
-        clattn_variant_define(&variant, "BLOCK_KV", tile->block_kv);
-    }
-    if (row->family != CLATTN_FAMILY_VECTOR) {
-        clattn_variant_define(&variant, "WORK_GROUP_SIZE", tile->work_group_size);
-        if (row->family == CLATTN_FAMILY_SIMT)
-            clattn_variant_define(&variant, "SUB_GROUP_SIZE", tile->sub_group_size);
-        return variant;
-    }
-    clattn_variant_define(&variant, "LANES", tile->lanes);
-    if (phase == CLATTN_PHASE_DECODE)
-        clattn_variant_define(&variant, "HEADS", tile->heads);
+    define_tile(&variant, row->family, phase, &row->tiles[phase]);
     return variant;
 }
 

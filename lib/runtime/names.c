@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of device types, kernel families and KV layouts, as files, logs and command lines spell them. */
+/* Names of device types, kernel families, phases and KV layouts, as files, logs and command lines spell them. */
 #include <clattn/device.h>
 #include <clattn/layout.h>
 #include <clattn/tuning.h>
@@ -50,6 +50,19 @@ clattn_family clattn_family_from_name(const char *name)
             return (clattn_family)family;
     }
     return CLATTN_FAMILY_DEFAULT;
+}
+
+const char *clattn_phase_name(clattn_phase phase)
+{
+    switch (phase) {
+    case CLATTN_PHASE_DECODE:
+        return "decode";
+    case CLATTN_PHASE_PREFILL:
+        return "prefill";
+    case CLATTN_NUM_PHASES:
+        break;
+    }
+    return "invalid";
 }
 
 const char *clattn_kv_layout_name(clattn_kv_layout layout)

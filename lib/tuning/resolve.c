@@ -25,13 +25,30 @@ static clattn_status resolve_side(const char *direct_name, int32_t direct, const
     return CLATTN_OK;
 }
 
-/* Whether an override says anything about a phase's tile. */
-static bool overrides_tile(const clattn_tuning *tuning, clattn_phase phase)
+/* Whether an override gives sizes of a phase's tile one by one. */
+static bool overrides_sizes(const clattn_tuning *tuning, clattn_phase phase)
 {
     const bool sides_of_both = tuning->block_kv != 0 || tuning->num_kv_pages_per_block != 0 ||
                                tuning->work_group_size != 0 || tuning->num_warps != 0;
     const bool rows = tuning->block_q != 0 || tuning->num_queries_per_block != 0;
     return sides_of_both || (rows && phase == CLATTN_PHASE_PREFILL);
+}
+
+/* The tiles that an override gives as a whole. */
+static clattn_status apply_tiles(const clattn_tuning *tuning, clattn_row *row, clattn_error *error)
+{
+    const clattn_tile *const tiles[CLATTN_NUM_PHASES] = {
+        [CLATTN_PHASE_DECODE] = tuning->decode_tile, [CLATTN_PHASE_PREFILL] = tuning->prefill_tile};
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
+        if (tiles[phase] == NULL)
+            continue;
+        CLATTN_REQUIRE(error, !overrides_sizes(tuning, CLATTN_PHASE_PREFILL), CLATTN_INVALID_TUNING,
+                       "tuning: %s_tile is given together with single sizes of a tile, expected one of them",
+                       clattn_phase_name((clattn_phase)phase));
+        row->tiles[phase] = *tiles[phase];
+        row->levels[phase] = CLATTN_TUNING_OVERRIDE;
+    }
+    return CLATTN_OK;
 }
 
 static clattn_status apply_override(const clattn_device_facts *facts, const clattn_tile_request *request,
@@ -50,10 +67,10 @@ static clattn_status apply_override(const clattn_device_facts *facts, const clat
                                 page_size, &row->tiles[phase].block_kv, error));
         CLATTN_TRY(resolve_side("work_group_size", tuning->work_group_size, "num_warps", tuning->num_warps,
                                 (int32_t)facts->preferred_multiple, &row->tiles[phase].work_group_size, error));
-        if (overrides_tile(tuning, (clattn_phase)phase))
+        if (overrides_sizes(tuning, (clattn_phase)phase))
             row->levels[phase] = CLATTN_TUNING_OVERRIDE;
     }
-    return CLATTN_OK;
+    return apply_tiles(tuning, row, error);
 }
 
 /* What speaks of tiles of keys and of local memory, to a family that has neither. */
@@ -82,12 +99,9 @@ clattn_status clattn_tuning_resolve(const clattn_device_facts *facts, const clat
     if (tuning != NULL && request->family == CLATTN_FAMILY_PLAIN)
         CLATTN_TRY(refuse_tiles(tuning, error));
     const int64_t limit = tuning != NULL ? tuning->local_memory_limit_bytes : 0;
-    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
-        const clattn_tile *tile = &resolved.tiles[phase];
-        CLATTN_TRY(clattn_tile_check(facts, request, (clattn_phase)phase, tile, limit, error));
-        if (request->family == CLATTN_FAMILY_VECTOR)
-            resolved.local_argument_bytes[phase] = (size_t)clattn_tile_local_bytes(request, (clattn_phase)phase, tile);
-    }
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase)
+        CLATTN_TRY(clattn_tile_check(facts, request, (clattn_phase)phase, &resolved.tiles[phase], limit, error));
+    clattn_row_derive(facts, request, &resolved);
     *row = resolved;
     return CLATTN_OK;
 }

@@ -26,11 +26,6 @@ static int32_t num_units(const clattn_device_facts *facts)
     return units > 0 ? (int32_t)units : 1;
 }
 
-static int32_t groups_that_keep_busy(const clattn_device_facts *facts)
-{
-    return 8 * num_units(facts);
-}
-
 /* The largest divisor of num_heads whose states stay within a core's second-level cache. */
 static int32_t heads_within_cache(const clattn_tile_request *request, clattn_tile *tile)
 {
@@ -63,8 +58,6 @@ static void vector_row(const clattn_device_facts *facts, const clattn_tile_reque
                             .lanes = whole_vectors ? lanes : 8};
     if (request->token_major)
         decode->heads = heads_within_cache(request, decode);
-    row->decode_max_rows = 8 * decode->block_q;
-    row->target_groups = groups_that_keep_busy(facts);
 }
 
 /* A row of work-items of the prefill kernel. */
@@ -74,16 +67,10 @@ static void vector_row(const clattn_device_facts *facts, const clattn_tile_reque
 #define LOCAL_MEMORY_BUDGET ((int64_t)32 << 10)
 
 /*
- * GPUs that let a kernel choose the size of its sub-groups, down to 8 or 16 work-items, share the registers of a
- * hardware thread among them: at the narrowest size each has 128, half of what other GPUs give. Left to themselves,
- * their compilers prefer wider sub-groups and put what does not fit into memory.
+ * Smaller tiles for a device of few registers, and its narrowest sub-groups, since compilers left to themselves prefer
+ * wider ones and put what does not fit into memory: 4 rows for each work-item, and 32 accumulators (prefill) or 16
+ * (decode).
  */
-static bool has_few_registers(const clattn_device_facts *facts)
-{
-    return facts->type == CLATTN_DEVICE_GPU && (facts->narrowest_sub_group == 8 || facts->narrowest_sub_group == 16);
-}
-
-/* Smaller tiles for such a device: 4 rows for each work-item, and 32 accumulators (prefill) or 16 (decode). */
 static void spare_registers(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)
 {
     clattn_tile *prefill = &row->tiles[CLATTN_PHASE_PREFILL];
@@ -140,27 +127,42 @@ static void simt_row(const clattn_device_facts *facts, const clattn_tile_request
                             .lanes = 1};
     while (decode->block_q > 1 && clattn_tile_local_bytes(request, CLATTN_PHASE_DECODE, decode) > budget)
         decode->block_q /= 2;
-    if (has_few_registers(facts))
+    if (clattn_has_few_registers(facts))
         spare_registers(facts, request, row);
-    row->decode_max_rows = 2 * decode->block_q;
-    row->target_groups = groups_that_keep_busy(facts);
 }
 
 /* Work-items of a plain work-group, and rows of its items: few, since one that has no row is idle. */
 #define PLAIN_GROUP 32
 
-/* Nothing depends on the keys of a block but where splits are cut. */
 static void plain_row(const clattn_device_facts *facts, clattn_row *row)
 {
     const int32_t group = largest_power_of_two_within((int64_t)facts->max_work_group_size);
     for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase)
         row->tiles[phase] = (clattn_tile){.block_q = PLAIN_GROUP,
-                                          .block_kv = 16,
+                                          .block_kv = CLATTN_PLAIN_BLOCK_KV,
                                           .work_group_size = group < PLAIN_GROUP ? group : PLAIN_GROUP,
                                           .heads = 1,
                                           .lanes = 1};
-    row->decode_max_rows = PLAIN_GROUP;
-    row->target_groups = 8 * (int32_t)facts->num_compute_units;
+}
+
+/* Rows up to so many tiles of decode are decoded: reading the keys once more for each costs less than prefill's. */
+static int32_t decode_max_tiles(clattn_family family)
+{
+    return family == CLATTN_FAMILY_VECTOR ? 8 : family == CLATTN_FAMILY_SIMT ? 2 : 1;
+}
+
+void clattn_row_derive(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)
+{
+    const clattn_tile *decode = &row->tiles[CLATTN_PHASE_DECODE];
+    row->decode_max_rows = decode_max_tiles(request->family) * decode->block_q;
+    if (row->decode_max_rows < request->group_size)
+        row->decode_max_rows = request->group_size; /* one token is always decoded */
+    row->target_groups = decode->groups_per_unit * num_units(facts);
+    row->min_split_tokens = decode->min_split_tokens;
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
+        const int64_t local_bytes = clattn_tile_local_bytes(request, (clattn_phase)phase, &row->tiles[phase]);
+        row->local_argument_bytes[phase] = request->family == CLATTN_FAMILY_VECTOR ? (size_t)local_bytes : 0;
+    }
 }
 
 void clattn_row_default(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)
@@ -168,7 +170,6 @@ void clattn_row_default(const clattn_device_facts *facts, const clattn_tile_requ
     *row = (clattn_row){
         .family = request->family,
         .levels = {[CLATTN_PHASE_DECODE] = CLATTN_TUNING_DEFAULT, [CLATTN_PHASE_PREFILL] = CLATTN_TUNING_DEFAULT},
-        .min_split_tokens = 128,
         /* The threads of a CPU's runtime take runs of work-groups: in PoCL the first one all groups over threads. */
         .run_threads = facts->type == CLATTN_DEVICE_CPU ? num_units(facts) : 0,
     };
@@ -178,8 +179,8 @@ void clattn_row_default(const clattn_device_facts *facts, const clattn_tile_requ
         simt_row(facts, request, row);
     else
         plain_row(facts, row);
-    if (row->decode_max_rows < request->group_size)
-        row->decode_max_rows = request->group_size; /* one token is always decoded */
+    row->tiles[CLATTN_PHASE_DECODE].groups_per_unit = 8;
+    row->tiles[CLATTN_PHASE_DECODE].min_split_tokens = 128;
 }
 
 uint32_t clattn_row_wise_work_group_size(const clattn_device_facts *facts, clattn_family family)

@@ -13,6 +13,8 @@
 #define SIMT_ROW_BYTES 16 /* first and past key of a row, and where its result goes */
 #define SIMT_KEY_BYTES 16 /* offsets of a key's K and V */
 
+#define MOST_GROUPS_PER_UNIT 1024
+
 /* A CPU keeps its tiles in cache and calls that local memory; one that offers a GPU's 32 KiB is better treated as a
  * GPU. */
 #define CACHE_SIZED_BYTES ((uint64_t)1 << 20)
@@ -104,7 +106,72 @@ int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase
     return common + float_bytes * (q * d + padded(stage));
 }
 
-static clattn_status check_vector_tile(clattn_phase phase, const clattn_tile *tile, clattn_error *error)
+/* A field that this kernel knows nothing of has the one value that says so. */
+static clattn_status check_absent(const char *name, int32_t value, int32_t none, clattn_family family,
+                                  clattn_phase phase, clattn_error *error)
+{
+    CLATTN_REQUIRE(error, value == none, CLATTN_INVALID_TUNING, "tuning: %s is %d, but for %s %s it can only be %d",
+                   name, (int)value, clattn_family_name(family), clattn_phase_name(phase), (int)none);
+    return CLATTN_OK;
+}
+
+static clattn_status check_split(clattn_family family, clattn_phase phase, const clattn_tile *tile, clattn_error *error)
+{
+    if (phase == CLATTN_PHASE_PREFILL) {
+        CLATTN_TRY(check_absent("groups_per_unit", tile->groups_per_unit, 0, family, phase, error));
+        return check_absent("min_split_tokens", tile->min_split_tokens, 0, family, phase, error);
+    }
+    CLATTN_REQUIRE(error, tile->groups_per_unit >= 1 && tile->groups_per_unit <= MOST_GROUPS_PER_UNIT,
+                   CLATTN_INVALID_TUNING, "tuning: groups_per_unit is %d, expected 1..%d", (int)tile->groups_per_unit,
+                   MOST_GROUPS_PER_UNIT);
+    CLATTN_REQUIRE(error, tile->min_split_tokens >= 1, CLATTN_INVALID_TUNING,
+                   "tuning: min_split_tokens is %d, expected 1 or more", (int)tile->min_split_tokens);
+    return CLATTN_OK;
+}
+
+/* What is the vector family's own, or that of its decode kernel. */
+static clattn_status check_vectors(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile,
+                                   clattn_error *error)
+{
+    const clattn_family family = request->family;
+    if (family != CLATTN_FAMILY_VECTOR)
+        CLATTN_TRY(check_absent("lanes", tile->lanes, 1, family, phase, error));
+    else
+        CLATTN_REQUIRE(error, tile->lanes == 4 || tile->lanes == 8 || tile->lanes == 16, CLATTN_INVALID_TUNING,
+                       "tuning: lanes is %d, expected 4, 8 or 16", (int)tile->lanes);
+    if (family != CLATTN_FAMILY_VECTOR || phase != CLATTN_PHASE_DECODE) {
+        CLATTN_TRY(check_absent("heads", tile->heads, 1, family, phase, error));
+        return check_absent("accumulators", tile->accumulators, 0, family, phase, error);
+    }
+    CLATTN_REQUIRE(error, tile->heads >= 1 && request->num_kv_heads % tile->heads == 0, CLATTN_INVALID_TUNING,
+                   "tuning: heads is %d, expected a divisor of the %d kv heads", (int)tile->heads,
+                   (int)request->num_kv_heads);
+    CLATTN_REQUIRE(error, tile->accumulators == 0 || tile->accumulators == 8 || tile->accumulators == 16,
+                   CLATTN_INVALID_TUNING, "tuning: accumulators is %d, expected 0, 8 or 16", (int)tile->accumulators);
+    return CLATTN_OK;
+}
+
+static bool is_power_of_two(int32_t value)
+{
+    return value > 0 && (value & (value - 1)) == 0;
+}
+
+/* A sub-group that the compiler is told to make: of a size that the device could have, whole ones in a work-group. */
+static clattn_status check_sub_group(const clattn_device_facts *facts, const clattn_tile *tile, clattn_error *error)
+{
+    const int32_t size = tile->sub_group_size;
+    if (size == 0)
+        return CLATTN_OK;
+    CLATTN_REQUIRE(error, facts->narrowest_sub_group > 0, CLATTN_INVALID_TUNING,
+                   "tuning: sub_group_size is %d, but on this device a kernel cannot ask for one", (int)size);
+    CLATTN_REQUIRE(error, is_power_of_two(size) && (uint32_t)size >= facts->narrowest_sub_group, CLATTN_INVALID_TUNING,
+                   "tuning: sub_group_size is %d, expected a power of two from %u on", (int)size,
+                   (unsigned)facts->narrowest_sub_group);
+    return CLATTN_OK;
+}
+
+static clattn_status check_vector_tile(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile,
+                                       clattn_error *error)
 {
     CLATTN_REQUIRE(error, tile->work_group_size == 1, CLATTN_INVALID_TUNING,
                    "tuning: work_group_size is %d, but the vector family runs one work-item per work-group",
@@ -117,6 +184,11 @@ static clattn_status check_vector_tile(clattn_phase phase, const clattn_tile *ti
         CLATTN_REQUIRE(error, tile->block_kv % tile->lanes == 0, CLATTN_INVALID_TUNING,
                        "tuning: block_kv is %d, expected a multiple of %d on this device", (int)tile->block_kv,
                        (int)tile->lanes);
+    if (phase == CLATTN_PHASE_DECODE)
+        CLATTN_REQUIRE(error, request->head_dim % tile->lanes == 0 && request->head_dim_v % tile->lanes == 0,
+                       CLATTN_INVALID_TUNING,
+                       "tuning: lanes is %d, expected a divisor of head_dim %d and head_dim_v %d", (int)tile->lanes,
+                       (int)request->head_dim, (int)request->head_dim_v);
     return CLATTN_OK;
 }
 
@@ -128,11 +200,20 @@ static clattn_status check_work_group(const clattn_device_facts *facts, const cl
     return CLATTN_OK;
 }
 
+/* Nothing depends on the keys of a block but where splits are cut. */
+static clattn_status check_plain_tile(const clattn_device_facts *facts, clattn_phase phase, const clattn_tile *tile,
+                                      clattn_error *error)
+{
+    CLATTN_TRY(check_absent("block_kv", tile->block_kv, CLATTN_PLAIN_BLOCK_KV, CLATTN_FAMILY_PLAIN, phase, error));
+    return check_work_group(facts, tile, error);
+}
+
 static clattn_status check_simt_tile(const clattn_device_facts *facts, const clattn_tile_request *request,
                                      clattn_phase phase, const clattn_tile *tile, clattn_error *error)
 {
     const int32_t size = tile->work_group_size;
     CLATTN_TRY(check_work_group(facts, tile, error));
+    CLATTN_TRY(check_sub_group(facts, tile, error));
     CLATTN_REQUIRE(error, size % tile->block_q == 0, CLATTN_INVALID_TUNING,
                    "tuning: block_q %d does not divide the work_group_size %d", (int)tile->block_q, (int)size);
     if (phase == CLATTN_PHASE_PREFILL) {
@@ -161,12 +242,16 @@ clattn_status clattn_tile_check(const clattn_device_facts *facts, const clattn_t
                    "tuning: block_kv is %d, expected 1..%d", (int)tile->block_kv, (int)largest_side);
     CLATTN_REQUIRE(error, tile->work_group_size >= 1, CLATTN_INVALID_TUNING,
                    "tuning: work_group_size is %d, expected 1 or more", (int)tile->work_group_size);
+    CLATTN_TRY(check_split(request->family, phase, tile, error));
+    CLATTN_TRY(check_vectors(request, phase, tile, error));
+    if (request->family != CLATTN_FAMILY_SIMT)
+        CLATTN_TRY(check_absent("sub_group_size", tile->sub_group_size, 0, request->family, phase, error));
     if (request->family == CLATTN_FAMILY_VECTOR)
-        CLATTN_TRY(check_vector_tile(phase, tile, error));
+        CLATTN_TRY(check_vector_tile(request, phase, tile, error));
     else if (request->family == CLATTN_FAMILY_SIMT)
         CLATTN_TRY(check_simt_tile(facts, request, phase, tile, error));
     else
-        CLATTN_TRY(check_work_group(facts, tile, error));
+        CLATTN_TRY(check_plain_tile(facts, phase, tile, error));
 
     int64_t limit = facts->local_memory_bytes < INT64_MAX ? (int64_t)facts->local_memory_bytes : INT64_MAX;
     if (local_memory_limit_bytes > 0 && local_memory_limit_bytes < limit)
@@ -176,5 +261,41 @@ clattn_status clattn_tile_check(const clattn_device_facts *facts, const clattn_t
                    "tuning: a %s tile of %d x %d at head_dim %d needs %lld bytes of local memory, the limit is %lld",
                    phase == CLATTN_PHASE_PREFILL ? "prefill" : "decode", (int)tile->block_q, (int)tile->block_kv,
                    (int)request->head_dim, (long long)needed, (long long)limit);
+    return CLATTN_OK;
+}
+
+bool clattn_has_few_registers(const clattn_device_facts *facts)
+{
+    return facts->type == CLATTN_DEVICE_GPU && (facts->narrowest_sub_group == 8 || facts->narrowest_sub_group == 16);
+}
+
+/* float32 sums of results that a work-item of the simt kernels keeps; see their head comments. */
+static int64_t simt_sums(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile)
+{
+    const int64_t d_v = request->head_dim_v;
+    if (phase == CLATTN_PHASE_PREFILL)
+        return clattn_ceil_div((int64_t)tile->block_q * SIMT_TILE_COLUMNS, tile->work_group_size) *
+               clattn_ceil_div(d_v, SIMT_TILE_COLUMNS);
+    return 4 * tile->block_q * clattn_ceil_div(d_v, 4 * (int64_t)tile->work_group_size);
+}
+
+/* Half of the registers that a work-item has: the other half is for operands and addresses. */
+#define SUMS_OF_MANY_REGISTERS 128
+#define SUMS_OF_FEW_REGISTERS 64
+
+clattn_status clattn_tile_check_worth(const clattn_device_facts *facts, const clattn_tile_request *request,
+                                      clattn_phase phase, const clattn_tile *tile, const clattn_tile *default_tile,
+                                      clattn_error *error)
+{
+    CLATTN_REQUIRE(error, tile->lanes <= default_tile->lanes || (uint32_t)tile->lanes <= facts->float_vector_width,
+                   CLATTN_INVALID_TUNING, "tuning: lanes is %d, the device's vectors have %u", (int)tile->lanes,
+                   (unsigned)facts->float_vector_width);
+    if (request->family != CLATTN_FAMILY_SIMT)
+        return CLATTN_OK;
+    const int64_t limit = clattn_has_few_registers(facts) ? SUMS_OF_FEW_REGISTERS : SUMS_OF_MANY_REGISTERS;
+    const int64_t sums = simt_sums(request, phase, tile);
+    CLATTN_REQUIRE(error, sums <= limit || sums <= simt_sums(request, phase, default_tile), CLATTN_INVALID_TUNING,
+                   "tuning: a work-item would keep %lld sums, its registers hold %lld", (long long)sums,
+                   (long long)limit);
     return CLATTN_OK;
 }

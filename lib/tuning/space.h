@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tiles of each family and phase, and the constraints on them as predicates on plain device facts.
- * Leaves the default values to rows.c, and what a call runs with to resolve.c. Without OpenCL.
+ * The constraints on the tiles of each family and phase, as predicates on plain device facts. Leaves what there is to
+ * choose from to tunables.c, the default values to rows.c, and what a call runs with to resolve.c. Without OpenCL.
  */
-#ifndef CLATTN_TUNING_SPACE_H
-#define CLATTN_TUNING_SPACE_H
+#ifndef CLATTN_LIB_TUNING_SPACE_H
+#define CLATTN_LIB_TUNING_SPACE_H
 
 #include "runtime/error.h"
 
 #include <clattn/device.h>
 #include <clattn/tuning.h>
 #include <clattn/tuning_query.h>
+#include <clattn/tuning_space.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef enum clattn_phase { CLATTN_PHASE_DECODE, CLATTN_PHASE_PREFILL, CLATTN_NUM_PHASES } clattn_phase;
-
 /* The most rows or keys of a tile. */
 #define CLATTN_LARGEST_TILE_SIDE (1 << 14)
+
+/* Keys of a block of the plain family, which has no tiles of keys: where splits are cut. */
+#define CLATTN_PLAIN_BLOCK_KV 16
 
 /* What a tile is chosen for. */
 typedef struct clattn_tile_request {
@@ -28,15 +30,6 @@ typedef struct clattn_tile_request {
     int32_t num_kv_heads;
     bool token_major; /* all kv heads of a token lie together */
 } clattn_tile_request;
-
-typedef struct clattn_tile {
-    int32_t block_q;         /* packed query rows of a kv head */
-    int32_t block_kv;        /* keys */
-    int32_t work_group_size; /* work-items */
-    int32_t heads;           /* kv heads that one work-group visits together */
-    int32_t lanes;           /* float32 per vector (vector family), else 1 */
-    int32_t sub_group_size;  /* work-items that the compiler is told to run as one (simt family), 0 = its choice */
-} clattn_tile;
 
 /* The tiles of both phases, and how a batch is cut into them. */
 typedef struct clattn_row {
@@ -63,5 +56,19 @@ int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase
 clattn_status clattn_tile_check(const clattn_device_facts *facts, const clattn_tile_request *request,
                                 clattn_phase phase, const clattn_tile *tile, int64_t local_memory_limit_bytes,
                                 clattn_error *error);
+
+/*
+ * Whether a tile that the device can run is worth trying: no more lanes than its vectors have, no more sums for a
+ * work-item than its registers hold, unless the default tile has as many.
+ */
+clattn_status clattn_tile_check_worth(const clattn_device_facts *facts, const clattn_tile_request *request,
+                                      clattn_phase phase, const clattn_tile *tile, const clattn_tile *default_tile,
+                                      clattn_error *error);
+
+/*
+ * GPUs that let a kernel choose the size of its sub-groups, down to 8 or 16 work-items, share the registers of a
+ * hardware thread among them: at the narrowest size each has 128, half of what other GPUs give.
+ */
+bool clattn_has_few_registers(const clattn_device_facts *facts);
 
 #endif

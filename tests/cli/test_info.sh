@@ -61,7 +61,10 @@ def check_row(row, device):
     assert row["refusal"] is None
     positive(row, "decode_max_rows", "target_groups", "min_split_tokens")
     for tile in row["decode"], row["prefill"]:
-        assert list(tile) == fields("tuning_query.h", "clattn_tuning_tile"), list(tile)
+        outer = fields("tuning_query.h", "clattn_tuning_tile")
+        at = outer.index("tile")
+        outer[at:at + 1] = fields("tuning.h", "clattn_tile")
+        assert list(tile) == outer, list(tile)
         assert tile["level"] == "default", tile
         positive(tile, "block_q", "block_kv", "work_group_size", "heads", "lanes")
         assert 0 <= tile["local_memory_bytes"] <= device["local_memory_bytes"], tile

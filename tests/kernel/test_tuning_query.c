@@ -33,12 +33,12 @@ static void assert_tile(const clattn_tuning_tile *answered, const clattn_row *ro
 {
     const clattn_tile *tile = &row->tiles[phase];
     assert_int_equal(answered->level, row->levels[phase]);
-    assert_int_equal(answered->block_q, tile->block_q);
-    assert_int_equal(answered->block_kv, tile->block_kv);
-    assert_int_equal(answered->work_group_size, tile->work_group_size);
-    assert_int_equal(answered->heads, tile->heads);
-    assert_int_equal(answered->lanes, tile->lanes);
-    assert_int_equal(answered->sub_group_size, tile->sub_group_size);
+    assert_int_equal(answered->tile.block_q, tile->block_q);
+    assert_int_equal(answered->tile.block_kv, tile->block_kv);
+    assert_int_equal(answered->tile.work_group_size, tile->work_group_size);
+    assert_int_equal(answered->tile.heads, tile->heads);
+    assert_int_equal(answered->tile.lanes, tile->lanes);
+    assert_int_equal(answered->tile.sub_group_size, tile->sub_group_size);
     if (row->local_argument_bytes[phase] > 0)
         assert_int_equal(answered->local_memory_bytes, row->local_argument_bytes[phase]);
 }

@@ -43,8 +43,8 @@ static int set_up(void **state)
         &(clattn_tuning_query_params){
             .num_q_heads = 1, .num_kv_heads = 1, .head_dim = 64, .page_size = 16, .family = CLATTN_FAMILY_VECTOR},
         &answer);
-    assert_int_equal(answer.decode.lanes, lanes);
-    assert_int_equal(answer.prefill.lanes, lanes);
+    assert_int_equal(answer.decode.tile.lanes, lanes);
+    assert_int_equal(answer.prefill.tile.lanes, lanes);
     return 0;
 }
 

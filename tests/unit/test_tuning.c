@@ -438,6 +438,24 @@ static void both_units_of_one_side_are_refused(void **state)
     }
 }
 
+static void a_whole_tile_excludes_single_sizes(void **state)
+{
+    const clattn_row row = require_override(CLATTN_FAMILY_SIMT, NULL);
+    const clattn_tile *decode = &row.tiles[CLATTN_PHASE_DECODE];
+    const clattn_tile *prefill = &row.tiles[CLATTN_PHASE_PREFILL];
+    (void)state;
+    refuse_override(CLATTN_FAMILY_SIMT, &(clattn_tuning){.decode_tile = decode, .block_kv = 32},
+                    "decode_tile is given together with single sizes");
+    refuse_override(CLATTN_FAMILY_SIMT, &(clattn_tuning){.prefill_tile = prefill, .num_queries_per_block = 4},
+                    "prefill_tile is given together with single sizes");
+    clattn_tile finer = *decode;
+    finer.min_split_tokens = 32;
+    finer.groups_per_unit = 3;
+    const clattn_row tuned = require_override(CLATTN_FAMILY_SIMT, &(clattn_tuning){.decode_tile = &finer});
+    assert_int_equal(tuned.min_split_tokens, 32);
+    assert_int_equal(tuned.target_groups, 3 * (int32_t)plain_gpu().num_compute_units);
+}
+
 static void negative_fields_are_refused_by_name(void **state)
 {
     const clattn_family simt = CLATTN_FAMILY_SIMT;
@@ -509,7 +527,13 @@ static void work_groups_of_broken_teams_are_refused(void **state)
 {
     const clattn_device_facts facts = plain_gpu();
     const clattn_tile_request request = plain_request(CLATTN_FAMILY_SIMT);
-    clattn_tile tile = {.block_q = 4, .block_kv = 7, .work_group_size = 40, .heads = 1, .lanes = 1};
+    clattn_tile tile = {.block_q = 4,
+                        .block_kv = 7,
+                        .work_group_size = 40,
+                        .heads = 1,
+                        .lanes = 1,
+                        .groups_per_unit = 1,
+                        .min_split_tokens = 1};
     clattn_error error = {.text = ""};
     (void)state;
     assert_int_equal(clattn_tile_check(&facts, &request, CLATTN_PHASE_DECODE, &tile, 0, &error), CLATTN_OK);
@@ -610,6 +634,7 @@ int main(void)
         cmocka_unit_test(a_family_that_does_not_exist_is_refused),
         cmocka_unit_test(every_field_is_taken_over),
         cmocka_unit_test(both_units_of_one_side_are_refused),
+        cmocka_unit_test(a_whole_tile_excludes_single_sizes),
         cmocka_unit_test(negative_fields_are_refused_by_name),
         cmocka_unit_test(deeper_pipelines_are_refused),
         cmocka_unit_test(tiles_that_no_kernel_runs_are_refused),

@@ -53,12 +53,12 @@ static void assert_tile(const clattn_tuning_tile *answered, const clattn_tile_re
 {
     const clattn_tile *tile = &row->tiles[phase];
     assert_int_equal(answered->level, CLATTN_TUNING_DEFAULT);
-    assert_int_equal(answered->block_q, tile->block_q);
-    assert_int_equal(answered->block_kv, tile->block_kv);
-    assert_int_equal(answered->work_group_size, tile->work_group_size);
-    assert_int_equal(answered->heads, tile->heads);
-    assert_int_equal(answered->lanes, tile->lanes);
-    assert_int_equal(answered->sub_group_size, tile->sub_group_size);
+    assert_int_equal(answered->tile.block_q, tile->block_q);
+    assert_int_equal(answered->tile.block_kv, tile->block_kv);
+    assert_int_equal(answered->tile.work_group_size, tile->work_group_size);
+    assert_int_equal(answered->tile.heads, tile->heads);
+    assert_int_equal(answered->tile.lanes, tile->lanes);
+    assert_int_equal(answered->tile.sub_group_size, tile->sub_group_size);
     assert_int_equal(answered->local_memory_bytes, clattn_tile_local_bytes(request, phase, tile));
 }
 
@@ -158,8 +158,8 @@ static void the_level_is_told_for_each_phase(void **state)
     params.tuning = &(clattn_tuning){.num_kv_pages_per_block = 3};
     params.page_size = 16;
     const clattn_tuning_answer answer = require_answer(&gpu, &params);
-    assert_int_equal(answer.decode.block_kv, 48);
-    assert_int_equal(answer.prefill.block_kv, 48);
+    assert_int_equal(answer.decode.tile.block_kv, 48);
+    assert_int_equal(answer.prefill.tile.block_kv, 48);
 }
 
 static void assert_refused(const clattn_device_facts *facts, const clattn_tuning_query_params *params,

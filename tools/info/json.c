@@ -45,12 +45,15 @@ static bool add_tile(cJSON *row, const char *key, const clattn_tuning_tile *tile
         return cJSON_AddNullToObject(row, key);
     cJSON *object = cJSON_AddObjectToObject(row, key);
     return object && cJSON_AddStringToObject(object, "level", clattn_tuning_level_name(tile->level)) &&
-           cJSON_AddNumberToObject(object, "block_q", tile->block_q) &&
-           cJSON_AddNumberToObject(object, "block_kv", tile->block_kv) &&
-           cJSON_AddNumberToObject(object, "work_group_size", tile->work_group_size) &&
-           cJSON_AddNumberToObject(object, "heads", tile->heads) &&
-           cJSON_AddNumberToObject(object, "lanes", tile->lanes) &&
-           cJSON_AddNumberToObject(object, "sub_group_size", tile->sub_group_size) &&
+           cJSON_AddNumberToObject(object, "block_q", tile->tile.block_q) &&
+           cJSON_AddNumberToObject(object, "block_kv", tile->tile.block_kv) &&
+           cJSON_AddNumberToObject(object, "work_group_size", tile->tile.work_group_size) &&
+           cJSON_AddNumberToObject(object, "heads", tile->tile.heads) &&
+           cJSON_AddNumberToObject(object, "lanes", tile->tile.lanes) &&
+           cJSON_AddNumberToObject(object, "sub_group_size", tile->tile.sub_group_size) &&
+           cJSON_AddNumberToObject(object, "accumulators", tile->tile.accumulators) &&
+           cJSON_AddNumberToObject(object, "groups_per_unit", tile->tile.groups_per_unit) &&
+           cJSON_AddNumberToObject(object, "min_split_tokens", tile->tile.min_split_tokens) &&
            add_uint(object, "local_memory_bytes", tile->local_memory_bytes);
 }
 

@@ -45,7 +45,7 @@ static const char output_text[] =
     "JSON: {\"version\", \"error\", \"devices\": [...], \"cache\"}. error is null, or why no device can be used; then\n"
     "cache is null. A device has the fields of clattn_device_facts, its index, and usable with error, family,\n"
     "family_reason and rows; a row has the model's geometry, status and refusal, decode and prefill with the\n"
-    "fields of clattn_tuning_tile, decode_max_rows, target_groups and min_split_tokens. The cache has its\n"
+    "fields of clattn_tile, decode_max_rows, target_groups and min_split_tokens. The cache has its\n"
     "directory, error, num_files, num_bytes, states, groups (the valid files of one device, driver and\n"
     "version), verdicts and, with --files, files. What does not exist is null, and so is a worst_error\n"
     "without bounds.\n"

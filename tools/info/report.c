@@ -54,9 +54,9 @@ static void print_facts(const clattn_device_facts *facts)
 
 static void print_tile(const char *phase, const clattn_tuning_tile *tile)
 {
-    printf("%-7s %-8s %7d %8d %5d %5d %5d %3d %9.1f", phase, clattn_tuning_level_name(tile->level), (int)tile->block_q,
-           (int)tile->block_kv, (int)tile->work_group_size, (int)tile->heads, (int)tile->lanes,
-           (int)tile->sub_group_size, (double)tile->local_memory_bytes / 1024.0);
+    printf("%-7s %-8s %7d %8d %5d %5d %5d %3d %9.1f", phase, clattn_tuning_level_name(tile->level),
+           (int)tile->tile.block_q, (int)tile->tile.block_kv, (int)tile->tile.work_group_size, (int)tile->tile.heads,
+           (int)tile->tile.lanes, (int)tile->tile.sub_group_size, (double)tile->local_memory_bytes / 1024.0);
 }
 
 /* What else a model asks of attention, below its name. */
