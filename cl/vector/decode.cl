@@ -22,7 +22,10 @@
 #error "HEAD_DIM_V is missing"
 #endif
 
-/* Tunables. BLOCK_Q: rows per kv head. BLOCK_KV: keys per block, a multiple of LANES. HEADS: kv heads per work-group. */
+/*
+ * Tunables. BLOCK_Q: rows per kv head. BLOCK_KV: keys per block, a multiple of LANES. HEADS: kv heads per work-group.
+ * PREFETCH_ORDER: the order in which the rows that come next are asked for.
+ */
 #ifndef BLOCK_Q
 #define BLOCK_Q 4
 #endif
@@ -31,6 +34,12 @@
 #endif
 #ifndef HEADS
 #define HEADS 1
+#endif
+#define ORDER_OF_WORK 0   /* a kv head ahead */
+#define ORDER_OF_MEMORY 1 /* a block ahead, a token's kv heads one after the other: lines as they lie */
+#define ORDER_NONE 2      /* left to the processor */
+#ifndef PREFETCH_ORDER
+#define PREFETCH_ORDER ORDER_OF_WORK
 #endif
 
 /* Derived: ROW_REGS x QK_KEYS and ROW_REGS x PV_CHUNK accumulators fill half of the 16 or 32 vector registers. */
@@ -106,11 +115,31 @@ static inline void load_key_block(key_block *keys, kv_cursor *cursor, const atte
 }
 
 /* Asks for the cache line that begins at element d of a row, once per line. */
+#if PREFETCH_ORDER == ORDER_NONE
+#define PREFETCH_LINE(row, d)
+#else
 #define PREFETCH_LINE(row, d)                                       \
     do {                                                            \
         if ((d) % (CACHE_LINE_BYTES / (int)sizeof(*(row))) == 0)    \
             PREFETCH((row) + (d));                                  \
     } while (0)
+#endif
+
+#if PREFETCH_ORDER == ORDER_OF_MEMORY
+/* While a head is worked on: the HEADS'th part of the next block, token after token. */
+static inline upcoming_rows rows_ahead(key_block *part, key_pointer k, value_pointer v, const key_block *next, int head,
+                                       const attention_args *args)
+{
+    for (int i = 0; i < BLOCK_KV; ++i) {
+        const int token = (head * BLOCK_KV + i) / HEADS;
+        const ulong of_token = (ulong)((head * BLOCK_KV + i) % HEADS);
+        part->k_offsets[i] = next->k_offsets[token] + of_token * args->k_head_stride;
+        part->v_offsets[i] = next->v_offsets[token] + of_token * args->v_head_stride;
+    }
+    const upcoming_rows rows = {k, v, part};
+    return rows;
+}
+#endif
 
 static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE) *q, const sequence_t *sequence,
                                const attention_args *args, const work_item_t *item, int first_head)
@@ -315,12 +344,18 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
         for (int head = 0; head < HEADS; ++head) {
             const key_pointer k_head = k + (ulong)head * args.k_head_stride;
             const value_pointer v_head = v + (ulong)head * args.v_head_stride;
+            const key_block *following = next->num_keys > 0 ? next : keys;
+#if PREFETCH_ORDER == ORDER_OF_MEMORY
+            key_block part;
+            const upcoming_rows upcoming = rows_ahead(&part, k, v, following, head, &args);
+#else
             upcoming_rows upcoming = {k_head + args.k_head_stride, v_head + args.v_head_stride, keys};
             if (head + 1 == HEADS) {
                 upcoming.k = k;
                 upcoming.v = v;
-                upcoming.keys = next->num_keys > 0 ? next : keys;
+                upcoming.keys = following;
             }
+#endif
             for (int rows = 0; rows < BLOCK_Q; rows += ROW_REGS) {
                 const int state = head * BLOCK_Q + rows;
                 local float *scores = s_tile + rows * BLOCK_KV;

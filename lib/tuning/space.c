@@ -141,6 +141,7 @@ static clattn_status check_vectors(const clattn_tile_request *request, clattn_ph
                        "tuning: lanes is %d, expected 4, 8 or 16", (int)tile->lanes);
     if (family != CLATTN_FAMILY_VECTOR || phase != CLATTN_PHASE_DECODE) {
         CLATTN_TRY(check_absent("heads", tile->heads, 1, family, phase, error));
+        CLATTN_TRY(check_absent("prefetch_order", tile->prefetch_order, 0, family, phase, error));
         return check_absent("accumulators", tile->accumulators, 0, family, phase, error);
     }
     CLATTN_REQUIRE(error, tile->heads >= 1 && request->num_kv_heads % tile->heads == 0, CLATTN_INVALID_TUNING,
@@ -148,6 +149,8 @@ static clattn_status check_vectors(const clattn_tile_request *request, clattn_ph
                    (int)request->num_kv_heads);
     CLATTN_REQUIRE(error, tile->accumulators == 0 || tile->accumulators == 8 || tile->accumulators == 16,
                    CLATTN_INVALID_TUNING, "tuning: accumulators is %d, expected 0, 8 or 16", (int)tile->accumulators);
+    CLATTN_REQUIRE(error, tile->prefetch_order >= 0 && tile->prefetch_order <= 2, CLATTN_INVALID_TUNING,
+                   "tuning: prefetch_order is %d, expected 0, 1 or 2", (int)tile->prefetch_order);
     return CLATTN_OK;
 }
 

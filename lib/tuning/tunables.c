@@ -25,6 +25,7 @@ static const clattn_tunable vector_decode[] = {
     TUNABLE(heads, "HEADS", 1, 2, 4, 8, 16, 32),
     TUNABLE(lanes, "LANES", 4, 8, 16),
     TUNABLE(accumulators, "ACCUMULATORS", 0, 8, 16),
+    TUNABLE(prefetch_order, "PREFETCH_ORDER", 0, 1, 2),
     TUNABLE(groups_per_unit, HOST_ALONE, 1, 2, 4, 8, 16, 32),
     TUNABLE(min_split_tokens, HOST_ALONE, 64, 128, 256, 512, 1024),
 };

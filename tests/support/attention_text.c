@@ -95,6 +95,24 @@ static void print_options(const support_attention_case *description)
     print_integer("num_sinks", description->num_sinks);
 }
 
+/* A whole tile, but for what its kernel has none of. */
+static void print_tile(clattn_phase phase, const clattn_tile *tile)
+{
+    if (tile == NULL)
+        return;
+    fprintf(stderr, " %s_tile:", clattn_phase_name(phase));
+    print_integer("block_q", tile->block_q);
+    print_integer("block_kv", tile->block_kv);
+    print_integer("work_group_size", tile->work_group_size);
+    print_integer("heads", tile->heads);
+    print_integer("lanes", tile->lanes);
+    print_integer("sub_group_size", tile->sub_group_size);
+    print_integer("accumulators", tile->accumulators);
+    print_integer("prefetch_order", tile->prefetch_order);
+    print_integer("groups_per_unit", tile->groups_per_unit);
+    print_integer("min_split_tokens", tile->min_split_tokens);
+}
+
 static void print_tuning(const clattn_tuning *tuning)
 {
     if (tuning->family != CLATTN_FAMILY_DEFAULT)
@@ -107,6 +125,8 @@ static void print_tuning(const clattn_tuning *tuning)
     print_integer("num_warps", tuning->num_warps);
     print_integer("num_stages", tuning->num_stages);
     print_integer("local_memory_limit_bytes", tuning->local_memory_limit_bytes);
+    print_tile(CLATTN_PHASE_DECODE, tuning->decode_tile);
+    print_tile(CLATTN_PHASE_PREFILL, tuning->prefill_tile);
 }
 
 void support_attention_print(const support_attention *attention)

@@ -22,7 +22,7 @@
 #define COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
 #define KIB UINT64_C(1024)
 
-enum { MAX_CANDIDATES = 100000 };
+enum { MAX_CANDIDATES = 1000000 };
 
 /* The limits are those that the vendors' device databases give; the names say which machine is meant. */
 static const clattn_device_facts devices[] = {
@@ -331,6 +331,7 @@ static void refuse_tile(int device, clattn_phase phase, const char *name, int32_
         {"lanes", "", NULL, 0, offsetof(clattn_tile, lanes)},
         {"block_q", "", NULL, 0, offsetof(clattn_tile, block_q)},
         {"accumulators", "", NULL, 0, offsetof(clattn_tile, accumulators)},
+        {"prefetch_order", "", NULL, 0, offsetof(clattn_tile, prefetch_order)},
         {"sub_group_size", "", NULL, 0, offsetof(clattn_tile, sub_group_size)},
         {"groups_per_unit", "", NULL, 0, offsetof(clattn_tile, groups_per_unit)},
         {"min_split_tokens", "", NULL, 0, offsetof(clattn_tile, min_split_tokens)},
@@ -356,6 +357,8 @@ static void what_does_not_fit_is_refused_with_its_reason(void **state)
     refuse_tile(EIGHT_LANES, decode, "lanes", 16, "lanes is 16, the device's vectors have 8");
     refuse_tile(POCL, decode, "accumulators", 12, "accumulators is 12, expected 0, 8 or 16");
     refuse_tile(POCL, prefill, "accumulators", 8, "accumulators is 8, but for vector prefill it can only be 0");
+    refuse_tile(POCL, decode, "prefetch_order", 3, "prefetch_order is 3, expected 0, 1 or 2");
+    refuse_tile(MALI, decode, "prefetch_order", 1, "prefetch_order is 1, but for simt decode it can only be 0");
     refuse_tile(POCL, decode, "sub_group_size", 8, "sub_group_size is 8, but for vector decode it can only be 0");
     refuse_tile(MALI, decode, "sub_group_size", 8, "on this device a kernel cannot ask for one");
     refuse_tile(INTEL, prefill, "sub_group_size", 4, "expected a power of two from 8 on");

@@ -52,6 +52,7 @@ static bool add_tile(cJSON *row, const char *key, const clattn_tuning_tile *tile
            cJSON_AddNumberToObject(object, "lanes", tile->tile.lanes) &&
            cJSON_AddNumberToObject(object, "sub_group_size", tile->tile.sub_group_size) &&
            cJSON_AddNumberToObject(object, "accumulators", tile->tile.accumulators) &&
+           cJSON_AddNumberToObject(object, "prefetch_order", tile->tile.prefetch_order) &&
            cJSON_AddNumberToObject(object, "groups_per_unit", tile->tile.groups_per_unit) &&
            cJSON_AddNumberToObject(object, "min_split_tokens", tile->tile.min_split_tokens) &&
            add_uint(object, "local_memory_bytes", tile->local_memory_bytes);
