@@ -15,6 +15,7 @@
 #include <clattn/status.h>
 #include <clattn/tensor.h>
 #include <clattn/tuning.h>
+#include <clattn/tuning_file.h>
 #include <clattn/tuning_query.h>
 #include <clattn/tuning_space.h>
 #include <clattn/verdict.h>

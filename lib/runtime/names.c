@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of device types, kernel families, phases and KV layouts, as files, logs and command lines spell them. */
+/*
+ * Names of device types, kernel families, phases, KV layouts and classes of batches, as files, logs and command lines
+ * spell them.
+ */
 #include <clattn/device.h>
 #include <clattn/layout.h>
 #include <clattn/tuning.h>
+#include <clattn/tuning_file.h>
 
 #include <stddef.h>
 #include <string.h>
@@ -77,6 +81,21 @@ const char *clattn_kv_layout_name(clattn_kv_layout layout)
     case CLATTN_KV_HEADS_FIRST:
         return "heads_first";
     case CLATTN_NUM_KV_LAYOUTS:
+        break;
+    }
+    return "invalid";
+}
+
+const char *clattn_batch_class_name(clattn_batch_class batch)
+{
+    switch (batch) {
+    case CLATTN_BATCH_SINGLE:
+        return "single";
+    case CLATTN_BATCH_SMALL:
+        return "small";
+    case CLATTN_BATCH_LARGE:
+        return "large";
+    case CLATTN_NUM_BATCH_CLASSES:
         break;
     }
     return "invalid";

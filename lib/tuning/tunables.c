@@ -77,6 +77,16 @@ clattn_tunable_list clattn_tunables_of(clattn_family family, clattn_phase phase)
     return lists[family][phase];
 }
 
+const clattn_tunable *clattn_tunable_find(clattn_family family, clattn_phase phase, const char *name)
+{
+    const clattn_tunable_list list = clattn_tunables_of(family, phase);
+    for (int32_t i = 0; i < list.num_tunables; i++) {
+        if (strcmp(list.tunables[i].name, name) == 0)
+            return &list.tunables[i];
+    }
+    return NULL;
+}
+
 clattn_status clattn_tuning_space(clattn_family family, clattn_phase phase, const clattn_tunable **tunables,
                                   int32_t *num_tunables)
 {

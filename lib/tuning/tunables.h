@@ -13,4 +13,7 @@ typedef struct clattn_tunable_list {
 /* The family is one, not CLATTN_FAMILY_DEFAULT. */
 clattn_tunable_list clattn_tunables_of(clattn_family family, clattn_phase phase);
 
+/* The tunable of that name; NULL if the kernel has none. */
+const clattn_tunable *clattn_tunable_find(clattn_family family, clattn_phase phase, const char *name);
+
 #endif

@@ -2,6 +2,7 @@
 /* Which call fails, what is alive, and the wrappers of host memory and files; those of OpenCL are in fault_opencl.c. */
 #include "fault.h"
 
+#include <cjson/cJSON.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -135,6 +136,27 @@ void __wrap_free(void *memory)
 {
     fault_count(FAULT_OBJECT_MEMORY, -(memory != NULL));
     __real_free(memory);
+}
+
+/* cJSON's own allocations are out of the linker's sight: a document is one block, and without memory there is none. */
+cJSON *__real_cJSON_ParseWithOpts(const char *text, const char **end, cJSON_bool whole);
+cJSON *__wrap_cJSON_ParseWithOpts(const char *text, const char **end, cJSON_bool whole);
+void __real_cJSON_Delete(cJSON *document);
+void __wrap_cJSON_Delete(cJSON *document);
+
+cJSON *__wrap_cJSON_ParseWithOpts(const char *text, const char **end, cJSON_bool whole)
+{
+    if (no_memory("cJSON_ParseWithOpts")) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return counted(__real_cJSON_ParseWithOpts(text, end, whole));
+}
+
+void __wrap_cJSON_Delete(cJSON *document)
+{
+    fault_count(FAULT_OBJECT_MEMORY, -(document != NULL));
+    __real_cJSON_Delete(document);
 }
 
 /* Memory streams: their text belongs to who closes them. */

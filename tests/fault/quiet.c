@@ -2,6 +2,18 @@
 /* The functions that allocate nothing and ask OpenCL nothing, and so cannot be let down. */
 #include "scenario.h"
 
+static void call_batch_class_name(fault_world *world)
+{
+    (void)world;
+    (void)clattn_batch_class_name(CLATTN_BATCH_SMALL);
+}
+
+static void call_batch_class_of(fault_world *world)
+{
+    (void)world;
+    (void)clattn_batch_class_of(2);
+}
+
 static void call_cache_file_state_name(fault_world *world)
 {
     (void)world;
@@ -107,6 +119,12 @@ static void call_kv_layout_name(fault_world *world)
     (void)clattn_kv_layout_name(CLATTN_KV_HND);
 }
 
+static void call_phase_name(fault_world *world)
+{
+    (void)world;
+    (void)clattn_phase_name(CLATTN_PHASE_PREFILL);
+}
+
 static void call_plan_get_info(fault_world *world)
 {
     clattn_plan_info info;
@@ -152,6 +170,42 @@ static void call_tensor_make(fault_world *world)
     (void)clattn_tensor_make(NULL, CLATTN_FLOAT32, 1, (const int64_t[]){1});
 }
 
+/* A tunable of a kernel. */
+static const clattn_tunable *find_tunable(void)
+{
+    const clattn_tunable *tunables = NULL;
+    int32_t num_tunables = 0;
+    (void)clattn_tuning_space(CLATTN_FAMILY_SIMT, CLATTN_PHASE_DECODE, &tunables, &num_tunables);
+    return tunables;
+}
+
+static void call_tile_get(fault_world *world)
+{
+    (void)world;
+    (void)clattn_tile_get(&(clattn_tile){.block_q = 1}, find_tunable());
+}
+
+static void call_tile_set(fault_world *world)
+{
+    clattn_tile tile = {.block_q = 1};
+    (void)world;
+    clattn_tile_set(&tile, find_tunable(), 2);
+}
+
+static void call_tuning_check(fault_world *world)
+{
+    const clattn_tuning_query_params params = {.num_q_heads = 4, .num_kv_heads = 2, .head_dim = 64, .page_size = 16};
+    const clattn_tile tile = {.block_q = 1};
+    char reason[CLATTN_SENTENCE_BYTES];
+    (void)clattn_tuning_check(clattn_context_device(world->device.ctx), &params, CLATTN_PHASE_DECODE, &tile, reason);
+}
+
+static void call_tuning_space(fault_world *world)
+{
+    (void)world;
+    (void)find_tunable();
+}
+
 static void call_tuning_level_name(fault_world *world)
 {
     (void)world;
@@ -178,6 +232,8 @@ static void call_version(fault_world *world)
 }
 
 const fault_quiet_function fault_quiet_functions[] = {
+    {"clattn_batch_class_name", call_batch_class_name},
+    {"clattn_batch_class_of", call_batch_class_of},
     {"clattn_cache_file_state_name", call_cache_file_state_name},
     {"clattn_context_cache_dir", call_context_cache_dir},
     {"clattn_context_cache_stats", call_context_cache_stats},
@@ -197,6 +253,7 @@ const fault_quiet_function fault_quiet_functions[] = {
     {"clattn_kv_cache_layer", call_kv_cache_layer},
     {"clattn_kv_cache_num_free_pages", call_kv_cache_num_free_pages},
     {"clattn_kv_layout_name", call_kv_layout_name},
+    {"clattn_phase_name", call_phase_name},
     {"clattn_plan_get_info", call_plan_get_info},
     {"clattn_sequence_create", call_sequence_create},
     {"clattn_sequence_length", call_sequence_length},
@@ -205,6 +262,10 @@ const fault_quiet_function fault_quiet_functions[] = {
     {"clattn_status_message", call_status_message},
     {"clattn_status_name", call_status_name},
     {"clattn_tensor_make", call_tensor_make},
+    {"clattn_tile_get", call_tile_get},
+    {"clattn_tile_set", call_tile_set},
+    {"clattn_tuning_check", call_tuning_check},
+    {"clattn_tuning_space", call_tuning_space},
     {"clattn_tuning_level_name", call_tuning_level_name},
     {"clattn_tuning_query", call_tuning_query},
     {"clattn_verdict_kind_name", call_verdict_kind_name},

@@ -11,6 +11,7 @@ typedef struct fault_scenario {
     /* What may fail without the call failing, separated by blanks; releases and files may everywhere. */
     const char *tolerated;
     clattn_status device_status; /* what it is if a device does not answer, 0 = an OpenCL error */
+    clattn_status file_status;   /* what it is if a file cannot be read, 0 = it goes on without */
     bool distrusts;              /* what OpenCL refuses in the trial of a kernel may count against the kernel */
     bool silent;                 /* the function has nowhere to put a sentence */
     bool

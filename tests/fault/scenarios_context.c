@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Devices and contexts. */
 #include "scenario.h"
+#include "support/directory.h"
+#include "support/tuning_rows.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +11,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#define TUNING_FILE "tuning.json"
 
 static void record_error(void *user, clattn_log_level level, const char *message)
 {
@@ -195,6 +199,38 @@ static void check_visit_programs(fault_world *world)
     assert_int_equal(world->num_programs, 1);
 }
 
+/* A tuning file with one row. */
+static void open_tuned(fault_world *world)
+{
+    char path[SUPPORT_PATH_BYTES];
+    support_tuning_text file = {.text = NULL};
+    fault_world_open(world);
+    support_path_join(path, world->directory, TUNING_FILE);
+    support_tuning_add_row(&file, 0, NULL);
+    support_tuning_write(&file, path);
+}
+
+static void count_row(void *user, const clattn_tuning_file_row *row)
+{
+    fault_world *world = user;
+    world->num_rows++;
+    if (row->index < 0)
+        snprintf(world->logged, sizeof world->logged, "%s", row->refusal);
+}
+
+static clattn_status call_visit_tuning(fault_world *world)
+{
+    char path[SUPPORT_PATH_BYTES];
+    support_path_join(path, world->directory, TUNING_FILE);
+    world->num_rows = 0;
+    return clattn_tuning_visit_file(path, count_row, world);
+}
+
+static void check_visit_tuning(fault_world *world)
+{
+    assert_int_equal(world->num_rows, 1);
+}
+
 static const fault_scenario scenarios[] = {
     {.function = "clattn_context_create",
      .variant = "own queue",
@@ -237,6 +273,13 @@ static const fault_scenario scenarios[] = {
      .open = open_cached,
      .call = call_visit_programs,
      .check = check_visit_programs},
+    {.function = "clattn_tuning_visit_file",
+     .variant = "one row",
+     .file_status = CLATTN_INVALID_ARGUMENT,
+     .silent = true,
+     .open = open_tuned,
+     .call = call_visit_tuning,
+     .check = check_visit_tuning},
     {.function = "clattn_device_query",
      .variant = "its own",
      .tolerated = "clGetDeviceInfo",

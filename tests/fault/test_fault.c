@@ -60,9 +60,11 @@ static bool explains_status(const fault_scenario *scenario, const fault_event *e
     const bool of_devices = strncmp(event->function, "clGetDevice", 11) == 0 ||
                             strncmp(event->function, "clGetPlatformInfo", 17) == 0 ||
                             strcmp(scenario->function, "clattn_device_count") == 0;
+    const bool of_files = event->kind == FAULT_FILE;
     const bool of_trial = scenario->distrusts && event->kind == FAULT_OPENCL;
-    return status != CLATTN_OK && (status == event->status || (of_devices && status == scenario->device_status) ||
-                                   (of_trial && status == CLATTN_KERNEL_REJECTED));
+    return status != CLATTN_OK &&
+           (status == event->status || (of_devices && status == scenario->device_status) ||
+            (of_files && status == scenario->file_status) || (of_trial && status == CLATTN_KERNEL_REJECTED));
 }
 
 /* What a device search says about a device that does not answer is its own affair. */
