@@ -9,6 +9,7 @@
 #include "bench/record.h"
 #include "bench/report.h"
 #include "bench/run.h"
+#include "common/gnuplot.h"
 #include "common/json.h"
 #include "common/message.h"
 
@@ -124,7 +125,7 @@ static bool measure_first_calls(const bench_options *options, bench_first_call *
 /* The arrays have an entry for each problem and operation. */
 static int run_with(const bench_options *options, bench_first_call *first_calls, bench_result *results)
 {
-    if (options->plot_path && !bench_plot_check())
+    if (options->plot_path && !tool_gnuplot_check("plot"))
         return EXIT_FAILED;
     /* What fails there for want of a device does so here, too. */
     const bool known = !options->overhead || measure_first_calls(options, first_calls);

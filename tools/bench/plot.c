@@ -1,43 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A script for gnuplot, which runs as a child process. */
+/* The script of a roofline for gnuplot. */
 #include "bench/plot.h"
 
 #include "bench/statistics.h"
-#include "common/message.h"
+#include "common/gnuplot.h"
 
-#include <errno.h>
 #include <math.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define PATH_BYTES 4096
 #define MAX_LABELS 40
-
-bool bench_plot_check(void)
-{
-    const char *folder = getenv("PATH");
-    while (folder && *folder) {
-        char path[PATH_BYTES];
-        const size_t length = strcspn(folder, ":");
-        const int written = snprintf(path, sizeof path, "%.*s/gnuplot", (int)length, folder);
-        if (written > 0 && (size_t)written < sizeof path && access(path, X_OK) == 0)
-            return true;
-        folder += length + (folder[length] == ':');
-    }
-    return tool_error("--plot needs gnuplot, and there is none in PATH (Debian: gnuplot-nox)");
-}
-
-/* A text as gnuplot reads it between single quotes. */
-static void write_quoted(const char *text, FILE *script)
-{
-    fputc('\'', script);
-    for (; *text; text++)
-        fprintf(script, *text == '\'' ? "''" : "%c", *text == '\n' ? ' ' : *text);
-    fputc('\'', script);
-}
 
 static const cJSON *results_of(const cJSON *record)
 {
@@ -151,20 +123,20 @@ static void write_plot(const cJSON *record, FILE *script)
             continue;
         const char *workload = text_of(first, "workload");
         fprintf(script, ", \\\n     $series%d using 1:2 with points pointtype 7 linecolor %d title ", index, index + 1);
-        write_quoted(*workload ? workload : "attention", script);
+        tool_gnuplot_quote(*workload ? workload : "attention", script);
         fprintf(script, ", \\\n     $series%d using 1:2:3 with labels left offset 0.7,0 font ',9' notitle", index);
         index++;
     }
     fputc('\n', script);
 }
 
-static void write_script(const cJSON *record, const char *path, FILE *script)
+/* A tool_gnuplot_writer over a record. */
+static void write_script(const void *user, FILE *script)
 {
+    const cJSON *record = user;
     const cJSON *first = results_of(record)->child;
-    fputs("set terminal svg size 1100,700 noenhanced background rgb 'white'\nset output ", script);
-    write_quoted(path, script);
-    fputs("\nset title ", script);
-    write_quoted(text_of(first, "device"), script);
+    fputs("set title ", script);
+    tool_gnuplot_quote(text_of(first, "device"), script);
     fprintf(script, "\npeak = %.9g\nbandwidth = %.9g\n", median_of(record, "peak_gflops"),
             median_of(record, "read_gbytes_per_s"));
     write_range(record, script);
@@ -184,13 +156,5 @@ static void write_script(const cJSON *record, const char *path, FILE *script)
 
 bool bench_plot_write(const cJSON *record, const char *path)
 {
-    /* gnuplot may end before it has read everything; that is an error to report, not a signal to die of. */
-    void (*previous)(int) = signal(SIGPIPE, SIG_IGN);
-    FILE *script = popen("gnuplot", "w");
-    if (!script)
-        return tool_error("cannot start gnuplot: %s", strerror(errno));
-    write_script(record, path, script);
-    const int status = pclose(script);
-    signal(SIGPIPE, previous);
-    return status == 0 || tool_error("gnuplot could not draw %s", path);
+    return tool_gnuplot_draw(path, "svg size 1100,700 noenhanced background rgb 'white'", write_script, record);
 }

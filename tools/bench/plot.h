@@ -6,9 +6,6 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 
-/* Whether a gnuplot can be called; false after saying that there is none. */
-bool bench_plot_check(void);
-
 /*
  * Writes an SVG: flops per byte against GFLOP/s, a point for each result of a record of times, under the roof that the
  * medians of the measured rates make.
