@@ -2,6 +2,8 @@
 /* The tables of the results: one problem in all detail, or a line for each result. */
 #include "bench/report.h"
 
+#include "bench/describe.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -13,59 +15,6 @@ static void print_heading(const bench_report *report, FILE *file)
         fprintf(file, "%s%s", i > 0 ? ", " : "", operations->at[i]->name);
     fprintf(file, " on %s (%s, driver %s), clattn %s\n", report->device->name, report->device->platform,
             report->device->driver, clattn_version());
-}
-
-static void print_model(const bench_problem *problem, FILE *file)
-{
-    const tool_shape *shape = &problem->shape;
-    fprintf(file, "  model      ");
-    if (shape->name)
-        fprintf(file, "%s, %s layers: ", shape->name, problem->layer);
-    fprintf(file, "%d query heads, %d kv heads, head_dim %d", (int)shape->num_q_heads, (int)shape->num_kv_heads,
-            (int)shape->head_dim);
-    if (shape->head_dim_v != shape->head_dim)
-        fprintf(file, ", head_dim_v %d", (int)shape->head_dim_v);
-    if (shape->sliding_window > 0)
-        fprintf(file, ", window %d", (int)shape->sliding_window);
-    if (shape->logits_soft_cap > 0.0f)
-        fprintf(file, ", soft cap %g", (double)shape->logits_soft_cap);
-    fprintf(file, "%s\n", shape->sinks ? ", sinks" : "");
-}
-
-static void print_lengths(const char *name, const int32_t *lengths, int32_t count, FILE *file)
-{
-    int32_t least = lengths[0];
-    int32_t most = lengths[0];
-    for (int32_t i = 1; i < count; i++) {
-        least = lengths[i] < least ? lengths[i] : least;
-        most = lengths[i] > most ? lengths[i] : most;
-    }
-    fprintf(file, ", %s %d", name, (int)least);
-    if (most > least)
-        fprintf(file, " to %d", (int)most);
-}
-
-static void print_batch(const bench_result *result, FILE *file)
-{
-    const bench_workload *workload = result->problem->workload;
-    fprintf(file, "  batch      ");
-    if (workload->name)
-        fprintf(file, "%s: ", workload->name);
-    fprintf(file, "%d sequence%s", (int)workload->num_seqs, workload->num_seqs == 1 ? "" : "s");
-    print_lengths("new tokens", workload->q_lens, workload->num_seqs, file);
-    print_lengths("context", workload->context_lens, workload->num_seqs, file);
-    fprintf(file, ", %d layer%s\n", (int)result->num_layers, result->num_layers == 1 ? "" : "s in turn");
-}
-
-static void print_storage(const bench_result *result, FILE *file)
-{
-    const bench_problem *problem = result->problem;
-    fprintf(file, "  storage    queries %s, out %s, K and V %s in ", clattn_dtype_name(problem->dtype),
-            clattn_dtype_name(result->out_dtype), clattn_dtype_name(problem->kv_dtype));
-    if (result->operation->dense)
-        fprintf(file, "a dense cache of %d\n", (int)result->seq_len);
-    else
-        fprintf(file, "%s pages of %d\n", clattn_kv_layout_name(problem->layout), (int)problem->page_size);
 }
 
 static void print_plan(const bench_result *result, FILE *file)
@@ -84,7 +33,7 @@ static void print_calls(const bench_report *report, FILE *file)
     for (int i = 0; i < report->num_results; i++) {
         if (report->num_results > 1)
             fprintf(file, "  %s\n", report->results[i].operation->name);
-        print_storage(&report->results[i], file);
+        bench_describe_storage(report->results[i].problem, report->results[i].operation, file);
         print_plan(&report->results[i], file);
     }
 }
@@ -119,8 +68,9 @@ static void print_problem(const bench_report *report, FILE *file)
 {
     const bench_result *first = &report->results[0];
     const int runs = first->measurement.runs;
-    print_model(first->problem, file);
-    print_batch(first, file);
+    bench_describe_model(first->problem, file);
+    bench_describe_batch(first->problem->workload, file);
+    fprintf(file, ", %d layer%s\n", (int)first->num_layers, first->num_layers == 1 ? "" : "s in turn");
     print_calls(report, file);
     fprintf(file, "  medians of %d round%s", runs, runs == 1 ? "" : "s");
     if (report->num_results > 1) {

@@ -20,11 +20,9 @@ static bool make_offsets(bench_sequences *sequences)
     sequences->query_start_loc = calloc((size_t)lengths->num_seqs + 1, sizeof *sequences->query_start_loc);
     if (!sequences->query_start_loc)
         return tool_error("out of memory");
-    for (int32_t seq = 0; seq < lengths->num_seqs; seq++) {
+    for (int32_t seq = 0; seq < lengths->num_seqs; seq++)
         sequences->query_start_loc[seq + 1] = sequences->query_start_loc[seq] + lengths->q_lens[seq];
-        if (lengths->context_lens[seq] > sequences->max_context_len)
-            sequences->max_context_len = lengths->context_lens[seq];
-    }
+    sequences->max_context_len = bench_workload_longest(lengths);
     return true;
 }
 

@@ -204,3 +204,11 @@ bool bench_workload_init_part(bench_workload *part, const bench_workload *whole,
     }
     return true;
 }
+
+int32_t bench_workload_longest(const bench_workload *workload)
+{
+    int32_t longest = 0;
+    for (int32_t seq = 0; seq < workload->num_seqs; seq++)
+        longest = workload->context_lens[seq] > longest ? workload->context_lens[seq] : longest;
+    return longest;
+}

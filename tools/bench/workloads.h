@@ -51,4 +51,7 @@ void bench_workload_finish(bench_workload *workload);
 bool bench_workload_has(const bench_workload *workload, int32_t sequence, bench_phases phases);
 int32_t bench_workload_count(const bench_workload *workload, bench_phases phases);
 
+/* Tokens of the longest sequence; 0 without sequences. */
+int32_t bench_workload_longest(const bench_workload *workload);
+
 #endif

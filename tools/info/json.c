@@ -2,6 +2,7 @@
 /* The JSON of a survey; cl-info --help describes it. */
 #include "common/json.h"
 #include "common/message.h"
+#include "common/tiles.h"
 #include "info/report.h"
 
 static bool add_uint(cJSON *object, const char *key, uint64_t value)
@@ -39,25 +40,6 @@ static bool add_facts(cJSON *object, const clattn_device_facts *facts)
            add_uint(object, "max_allocation_bytes", facts->max_allocation_bytes);
 }
 
-static bool add_tile(cJSON *row, const char *key, const clattn_tuning_tile *tile)
-{
-    if (tile->level == CLATTN_TUNING_NONE)
-        return cJSON_AddNullToObject(row, key);
-    cJSON *object = cJSON_AddObjectToObject(row, key);
-    return object && cJSON_AddStringToObject(object, "level", clattn_tuning_level_name(tile->level)) &&
-           cJSON_AddNumberToObject(object, "block_q", tile->tile.block_q) &&
-           cJSON_AddNumberToObject(object, "block_kv", tile->tile.block_kv) &&
-           cJSON_AddNumberToObject(object, "work_group_size", tile->tile.work_group_size) &&
-           cJSON_AddNumberToObject(object, "heads", tile->tile.heads) &&
-           cJSON_AddNumberToObject(object, "lanes", tile->tile.lanes) &&
-           cJSON_AddNumberToObject(object, "sub_group_size", tile->tile.sub_group_size) &&
-           cJSON_AddNumberToObject(object, "accumulators", tile->tile.accumulators) &&
-           cJSON_AddNumberToObject(object, "prefetch_order", tile->tile.prefetch_order) &&
-           cJSON_AddNumberToObject(object, "groups_per_unit", tile->tile.groups_per_unit) &&
-           cJSON_AddNumberToObject(object, "min_split_tokens", tile->tile.min_split_tokens) &&
-           add_uint(object, "local_memory_bytes", tile->local_memory_bytes);
-}
-
 /* A number of an answer; null where there is no row. */
 static bool add_number(cJSON *object, const char *key, const info_row *row, int32_t value)
 {
@@ -74,7 +56,8 @@ static bool add_row(cJSON *rows, const info_row *row, const info_options *option
            cJSON_AddStringToObject(object, "family", clattn_family_name(answer->family)) &&
            cJSON_AddStringToObject(object, "status", clattn_status_name(row->status)) &&
            tool_json_add_name(object, "refusal", text_or_null(answer->refusal)) &&
-           add_tile(object, "decode", &answer->decode) && add_tile(object, "prefill", &answer->prefill) &&
+           tool_json_add_tile(object, "decode", &answer->decode) &&
+           tool_json_add_tile(object, "prefill", &answer->prefill) &&
            add_number(object, "decode_max_rows", row, answer->decode_max_rows) &&
            add_number(object, "target_groups", row, answer->target_groups) &&
            add_number(object, "min_split_tokens", row, answer->min_split_tokens);
