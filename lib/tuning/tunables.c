@@ -21,7 +21,7 @@
 
 static const clattn_tunable vector_decode[] = {
     TUNABLE(block_q, "BLOCK_Q", 1, 2, 4, 8, 16, 32),
-    TUNABLE(block_kv, "BLOCK_KV", 16, 32, 48, 64),
+    TUNABLE(block_kv, "BLOCK_KV", 8, 16, 32, 48, 64),
     TUNABLE(heads, "HEADS", 1, 2, 4, 8, 16, 32),
     TUNABLE(lanes, "LANES", 4, 8, 16),
     TUNABLE(accumulators, "ACCUMULATORS", 0, 8, 16),
