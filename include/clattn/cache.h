@@ -17,20 +17,22 @@ typedef enum clattn_cache_file_state {
     CLATTN_CACHE_FILE_DAMAGED = 1,   /* truncated, altered or unreadable: replaced when its program is next needed */
     CLATTN_CACHE_FILE_FOREIGN = 2,   /* whole, but of another format or renamed: never used */
     CLATTN_CACHE_FILE_TEMPORARY = 3, /* being written, or left behind by a process that died */
-    CLATTN_NUM_CACHE_FILE_STATES = 4
+    CLATTN_CACHE_FILE_NOTE = 4, /* a process tries a kernel, or died doing so: becomes the verdict that it crashed */
+    CLATTN_NUM_CACHE_FILE_STATES = 5
 } clattn_cache_file_state;
 
-/** "valid", "damaged", "foreign", "temporary"; "invalid" otherwise. */
+/** "valid", "damaged", "foreign", "temporary", "note"; "invalid" otherwise. */
 CLATTN_API const char *clattn_cache_file_state_name(clattn_cache_file_state state);
 
-/** A file of the cache: a program or, where kernels prove themselves, the verdict on one. The texts behind `num_bytes`
+/** A file of the cache: a program or, where kernels prove themselves, the verdict on one. The texts behind the numbers
  * are "" unless the state is VALID. */
 typedef struct clattn_cache_file {
     const char *name; /* within the directory */
     clattn_cache_file_state state;
-    uint64_t num_bytes;   /* of the file */
-    const char *version;  /* of clattn, that wrote it */
-    const char *platform; /* these four as in clattn_device_facts */
+    uint64_t num_bytes;       /* of the file */
+    int64_t used_nanoseconds; /* since 1970: when it was written, or last loaded; evictions go by it */
+    const char *version;      /* of clattn, that wrote it */
+    const char *platform;     /* these four as in clattn_device_facts */
     const char *device;
     const char *vendor;
     const char *driver;
@@ -47,12 +49,13 @@ CLATTN_API const char *clattn_context_cache_dir(const clattn_context *ctx);
 
 /**
  * Reads every file of the context's cache directory and hands it to `visit`, in no particular order: also those of
- * other devices, drivers and versions. Files that are not the cache's are passed over.
+ * other devices, drivers and versions. Files that are not the cache's are passed over: those that have none of its
+ * names, and, if they only end like one, are not whole either.
  *
  * Edge      a context without a disk cache and a directory that is not there hold no files; a file that vanishes
  *           meanwhile is not one of them
- * Errors    INVALID_ARGUMENT  ctx or visit is NULL; the directory cannot be read
- *           OUT_OF_MEMORY     some files may have been visited
+ * Errors    INVALID_ARGUMENT  ctx or visit is NULL; the directory cannot be read; the process has too many files open
+ *           OUT_OF_MEMORY     with both of the last some files may have been visited
  * Since     0.1
  */
 CLATTN_API clattn_status clattn_context_visit_cache(clattn_context *ctx, clattn_cache_visitor visit, void *user);

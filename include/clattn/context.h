@@ -7,6 +7,7 @@
 #include <clattn/tensor.h>
 #include <clattn/tuning.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,6 +23,11 @@ typedef enum clattn_log_level {
 /** Receives one line without a line end; called in the thread that called clattn. The text lives during the call. */
 typedef void (*clattn_log_callback)(void *user, clattn_log_level level, const char *message);
 
+/** What program caches on disk are kept within by default: room for some 1500 programs of PoCL, which are larger than
+ * those of GPUs. A model takes two to four of them for each combination of dtypes, device and driver version. */
+#define CLATTN_CACHE_DEFAULT_MAX_BYTES (UINT64_C(256) << 20)
+#define CLATTN_CACHE_UNLIMITED UINT64_MAX
+
 /** How to make a context; all zero, or NULL instead = the best device present with default caches. */
 typedef struct clattn_context_params {
     const char *device;           /* NULL = best; "0", "1", ... = index; else part of "platform / device", any case */
@@ -29,11 +35,12 @@ typedef struct clattn_context_params {
     cl_device_id cl_device;       /*   they are retained, and `device` must then be NULL; */
     cl_command_queue cl_queue;    /*   an out-of-order queue is refused */
     clattn_family family;         /* 0 = chosen from the device's facts */
-    const char *cache_dir;   /* program cache; NULL = $XDG_CACHE_HOME/clattn or ~/.cache/clattn, "" = no disk cache */
-    bool profiling;          /* own queue only: events carry timestamps */
-    bool verify_kernels;     /* safe mode: no kernel is used before its results were compared with the host's */
-    clattn_log_callback log; /* NULL = silent */
-    void *log_user;          /* first argument of log */
+    const char *cache_dir;    /* program cache; NULL = $XDG_CACHE_HOME/clattn or ~/.cache/clattn, "" = no disk cache */
+    uint64_t cache_max_bytes; /* programs and verdicts on disk; 0 = CLATTN_CACHE_DEFAULT_MAX_BYTES */
+    bool profiling;           /* own queue only: events carry timestamps */
+    bool verify_kernels;      /* safe mode: no kernel is used before its results were compared with the host's */
+    clattn_log_callback log;  /* NULL = silent */
+    void *log_user;           /* first argument of log */
 } clattn_context_params;
 
 /**
@@ -48,6 +55,10 @@ typedef struct clattn_context clattn_context;
  *
  * Edge      the environment is read here and nowhere else; a cache directory that cannot be used is
  *           reported once through the log, and the context works without it.
+ *           cache_max_bytes: a file that is written makes the least recently used ones go until all fit, whoever wrote
+ *           them; a file is used when it is written or loaded. Programs go before verdicts, and the verdict that a
+ *           process died with a kernel is never evicted. A program that is larger than the limit is not kept on disk.
+ *           Processes may share a directory, also with different limits
  *           verify_kernels: the first use of a kernel runs it on a small problem and compares what it wrote with the
  *           host, before any data of the caller's. An attention kernel that fails is replaced by the plain family's,
  *           with a WARNING; where there is no replacement calls are refused with KERNEL_REJECTED, nothing enqueued. The
@@ -82,12 +93,16 @@ CLATTN_API cl_context clattn_context_cl_context(const clattn_context *ctx);
 CLATTN_API cl_device_id clattn_context_cl_device(const clattn_context *ctx);
 CLATTN_API cl_command_queue clattn_context_cl_queue(const clattn_context *ctx);
 
-/** Counters of the program cache since the context was created. */
+/** Counters of the program cache since the context was created; nothing is read for them. */
 typedef struct clattn_cache_stats {
-    uint64_t num_programs;      /* programs in memory */
-    uint64_t num_built;         /* built from source */
-    uint64_t num_disk_hits;     /* loaded from the cache directory */
-    uint64_t num_disk_rejected; /* cache files that were damaged, foreign or refused by the driver */
+    uint64_t num_programs;       /* programs in memory */
+    uint64_t num_built;          /* built from source */
+    uint64_t num_disk_hits;      /* loaded from the cache directory */
+    uint64_t num_disk_rejected;  /* cache files that were damaged, foreign or refused by the driver */
+    uint64_t num_disk_saved;     /* files written to the cache directory, programs and verdicts */
+    uint64_t num_disk_evicted;   /* files that went for those, of whichever context */
+    uint64_t num_disk_too_large; /* programs not written, because they are larger than cache_max_bytes */
+    uint64_t disk_bytes;         /* of programs and verdicts in the directory after the last of those; 0 = none yet */
 } clattn_cache_stats;
 
 CLATTN_API void clattn_context_cache_stats(const clattn_context *ctx, clattn_cache_stats *stats);

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,7 +37,8 @@ static uint64_t checksum_of(const char *key, size_t key_bytes, const void *data,
     return XXH3_64bits_digest(&state);
 }
 
-static bool read_all(int file, void *target, size_t num_bytes)
+/* A hit, or a file that ends before, or one that cannot be read. */
+static clattn_cache_result read_all(int file, void *target, size_t num_bytes)
 {
     char *position = target;
     while (num_bytes > 0) {
@@ -46,11 +46,11 @@ static bool read_all(int file, void *target, size_t num_bytes)
         if (count < 0 && errno == EINTR)
             continue;
         if (count <= 0)
-            return false;
+            return count < 0 ? CLATTN_CACHE_UNREADABLE : CLATTN_CACHE_REJECTED;
         position += count;
         num_bytes -= (size_t)count;
     }
-    return true;
+    return CLATTN_CACHE_HIT;
 }
 
 static bool write_all(int file, const void *source, size_t num_bytes)
@@ -75,26 +75,31 @@ int clattn_cache_file_open(const char *path)
 }
 
 /* Reads the header and compares everything in it that can be known before the rest is read. */
-static bool read_header(int file, file_header *header)
+static clattn_cache_result read_header(int file, file_header *header)
 {
     struct stat facts;
-    if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size < 0)
-        return false;
-    if (!read_all(file, header, sizeof *header))
-        return false;
+    if (fstat(file, &facts) != 0)
+        return CLATTN_CACHE_UNREADABLE;
+    if (!S_ISREG(facts.st_mode) || facts.st_size < 0)
+        return CLATTN_CACHE_REJECTED;
+    const clattn_cache_result result = read_all(file, header, sizeof *header);
+    if (result != CLATTN_CACHE_HIT)
+        return result;
     const uint64_t file_bytes = (uint64_t)facts.st_size;
-    return memcmp(header->magic, file_magic, sizeof file_magic) == 0 && header->version == FORMAT_VERSION &&
-           header->data_bytes > 0 && file_bytes > sizeof *header && file_bytes < SIZE_MAX &&
-           header->key_bytes < file_bytes - sizeof *header &&
-           header->data_bytes == file_bytes - sizeof *header - header->key_bytes;
+    const bool is_ours = memcmp(header->magic, file_magic, sizeof file_magic) == 0 &&
+                         header->version == FORMAT_VERSION && header->data_bytes > 0 && file_bytes > sizeof *header &&
+                         file_bytes < SIZE_MAX && header->key_bytes < file_bytes - sizeof *header &&
+                         header->data_bytes == file_bytes - sizeof *header - header->key_bytes;
+    return is_ours ? CLATTN_CACHE_HIT : CLATTN_CACHE_REJECTED;
 }
 
 clattn_cache_result clattn_cache_file_read(int file, clattn_cache_contents *contents)
 {
     *contents = (clattn_cache_contents){0};
     file_header header;
-    if (!read_header(file, &header))
-        return CLATTN_CACHE_REJECTED;
+    clattn_cache_result result = read_header(file, &header);
+    if (result != CLATTN_CACHE_HIT)
+        return result;
     const size_t key_bytes = (size_t)header.key_bytes;
     const size_t data_bytes = (size_t)header.data_bytes;
     char *key = malloc(key_bytes + 1 + data_bytes);
@@ -102,13 +107,31 @@ clattn_cache_result clattn_cache_file_read(int file, clattn_cache_contents *cont
         return CLATTN_CACHE_MISS;
     char *data = key + key_bytes + 1;
     key[key_bytes] = '\0';
-    if (!read_all(file, key, key_bytes) || !read_all(file, data, data_bytes) ||
-        checksum_of(key, key_bytes, data, data_bytes) != header.checksum) {
+    result = read_all(file, key, key_bytes);
+    if (result == CLATTN_CACHE_HIT)
+        result = read_all(file, data, data_bytes);
+    if (result == CLATTN_CACHE_HIT && checksum_of(key, key_bytes, data, data_bytes) != header.checksum)
+        result = CLATTN_CACHE_REJECTED;
+    if (result != CLATTN_CACHE_HIT) {
         free(key);
-        return CLATTN_CACHE_REJECTED;
+        return result;
     }
     *contents = (clattn_cache_contents){.key = key, .key_bytes = key_bytes, .data = data, .data_bytes = data_bytes};
     return CLATTN_CACHE_HIT;
+}
+
+clattn_cache_result clattn_cache_file_peek(int file, char *start, size_t num_bytes)
+{
+    file_header header;
+    const clattn_cache_result result = read_header(file, &header);
+    if (result != CLATTN_CACHE_HIT)
+        return result;
+    return header.key_bytes >= num_bytes ? read_all(file, start, num_bytes) : CLATTN_CACHE_REJECTED;
+}
+
+uint64_t clattn_cache_file_bytes(const char *key, size_t num_bytes)
+{
+    return sizeof(file_header) + strlen(key) + (uint64_t)num_bytes;
 }
 
 bool clattn_cache_file_write(int file, const char *key, const void *data, size_t num_bytes)

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looks through a cache directory; what a file holds and what its key says is asked of those who write them. */
+/* Reads the files of a cache directory; what one holds and what its key says is asked of those who write them. */
 #include "runtime/cache_visit.h"
 
+#include "runtime/cache_walk.h"
 #include "runtime/program_cache.h"
 #include "runtime/program_key.h"
 #include "runtime/verdict_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 const char *clattn_cache_file_state_name(clattn_cache_file_state state)
@@ -25,30 +24,29 @@ const char *clattn_cache_file_state_name(clattn_cache_file_state state)
         return "foreign";
     case CLATTN_CACHE_FILE_TEMPORARY:
         return "temporary";
+    case CLATTN_CACHE_FILE_NOTE:
+        return "note";
     case CLATTN_NUM_CACHE_FILE_STATES:
         break;
     }
     return "invalid";
 }
 
-static bool starts_with(const char *text, const char *part)
-{
-    return strncmp(text, part, strlen(part)) == 0;
-}
+/* Who receives the files, and what went wrong. */
+typedef struct visit_state {
+    clattn_cache_visitor visit;
+    void *user;
+    clattn_status status;
+    clattn_error *error;
+} visit_state;
 
-static bool ends_with(const char *text, const char *part)
-{
-    const size_t text_bytes = strlen(text);
-    const size_t part_bytes = strlen(part);
-    return text_bytes >= part_bytes && strcmp(text + text_bytes - part_bytes, part) == 0;
-}
-
-static clattn_cache_file file_without_key(const char *name, clattn_cache_file_state state, uint64_t num_bytes)
+static clattn_cache_file file_without_key(const clattn_cache_entry *entry, clattn_cache_file_state state)
 {
     return (clattn_cache_file){
-        .name = name,
+        .name = entry->name,
         .state = state,
-        .num_bytes = num_bytes,
+        .num_bytes = entry->num_bytes,
+        .used_nanoseconds = entry->used_nanoseconds,
         .version = "",
         .platform = "",
         .device = "",
@@ -86,78 +84,68 @@ static void describe(const clattn_cache_contents *contents, clattn_cache_file *f
     file->verdict = judged != NULL ? verdict : NULL;
 }
 
-/* Reads one file of the cache and hands it over. */
-static clattn_status visit_file(const char *path, const char *name, clattn_cache_visitor visit, void *user,
-                                clattn_error *error)
-{
-    struct stat facts;
-    if (stat(path, &facts) != 0)
-        return CLATTN_OK;
-    clattn_cache_file file = file_without_key(name, CLATTN_CACHE_FILE_DAMAGED, (uint64_t)facts.st_size);
-    if (!ends_with(name, CLATTN_CACHE_SUFFIX)) {
-        file.state = CLATTN_CACHE_FILE_TEMPORARY;
-        visit(user, &file);
-        return CLATTN_OK;
-    }
-    clattn_cache_contents contents = {0};
-    clattn_verdict verdict;
-    const int descriptor = clattn_cache_file_open(path);
-    if (descriptor >= 0) {
-        const clattn_cache_result result = clattn_cache_file_read(descriptor, &contents);
-        close(descriptor);
-        CLATTN_REQUIRE(error, result != CLATTN_CACHE_MISS, CLATTN_OUT_OF_MEMORY, "no memory for the cache file %s",
-                       path);
-        if (result == CLATTN_CACHE_HIT)
-            describe(&contents, &file, &verdict);
-    }
-    visit(user, &file);
-    free(contents.key);
-    return CLATTN_OK;
-}
-
-static clattn_status visit_entry(const char *directory, const char *name, clattn_cache_visitor visit, void *user,
-                                 clattn_error *error)
-{
-    if (!starts_with(name, CLATTN_CACHE_TEMPORARY_PREFIX) && !ends_with(name, CLATTN_CACHE_SUFFIX))
-        return CLATTN_OK;
-    char *path = clattn_program_cache_path(directory, name);
-    CLATTN_REQUIRE(error, path != NULL, CLATTN_OUT_OF_MEMORY, "no memory for the path of the cache file %s", name);
-    const clattn_status status = visit_file(path, name, visit, user, error);
-    free(path);
-    return status;
-}
-
-static clattn_status refuse_directory(const char *directory, int reason, clattn_error *error)
+static clattn_status refuse(const char *path, int reason, clattn_error *error)
 {
     char text[128];
     if (strerror_r(reason, text, sizeof text) != 0)
         snprintf(text, sizeof text, "error %d", reason);
     return clattn_error_set(error, reason == ENOMEM ? CLATTN_OUT_OF_MEMORY : CLATTN_INVALID_ARGUMENT,
-                            "cache directory %s cannot be read: %s", directory, text);
+                            "cache: %s cannot be read: %s", path, text);
 }
 
-/* NULL behind the last one, and then errno is 0, or if it cannot be read. */
-static const struct dirent *next_entry(DIR *entries)
+/* Whether a file could not be opened for a reason that says nothing of the file. */
+static bool is_ours_to_blame(int reason)
 {
-    errno = 0;
-    return readdir(entries);
+    return reason == EMFILE || reason == ENFILE || reason == ENOMEM;
+}
+
+/* Reads what has the name of a program or verdict, and hands it over. */
+static bool visit_contents(visit_state *state, const clattn_cache_entry *entry)
+{
+    clattn_cache_contents contents = {.key = NULL};
+    clattn_cache_result result = CLATTN_CACHE_REJECTED; /* also if it cannot be opened */
+    clattn_verdict verdict;
+    clattn_cache_file file = file_without_key(entry, CLATTN_CACHE_FILE_DAMAGED);
+    const int descriptor = clattn_cache_file_open(entry->path);
+    if (descriptor < 0 && errno == ENOENT) /* vanished */
+        return true;
+    if (descriptor < 0 && is_ours_to_blame(errno)) {
+        state->status = refuse(entry->path, errno, state->error);
+        return false;
+    }
+    if (descriptor >= 0) {
+        result = clattn_cache_file_read(descriptor, &contents);
+        close(descriptor);
+    }
+    if (result == CLATTN_CACHE_MISS) {
+        state->status =
+            clattn_error_set(state->error, CLATTN_OUT_OF_MEMORY, "no memory for the cache file %s", entry->path);
+        return false;
+    }
+    if (result == CLATTN_CACHE_HIT)
+        describe(&contents, &file, &verdict);
+    if (result == CLATTN_CACHE_HIT || entry->kind == CLATTN_CACHE_ENTRY_FILE)
+        state->visit(state->user, &file);
+    free(contents.key);
+    return true;
+}
+
+/* A clattn_cache_walker. */
+static bool visit_entry(void *user, const clattn_cache_entry *entry)
+{
+    visit_state *state = user;
+    if (entry->kind == CLATTN_CACHE_ENTRY_FILE || entry->kind == CLATTN_CACHE_ENTRY_RENAMED)
+        return visit_contents(state, entry);
+    const bool is_note = entry->kind == CLATTN_CACHE_ENTRY_NOTE;
+    const clattn_cache_file file =
+        file_without_key(entry, is_note ? CLATTN_CACHE_FILE_NOTE : CLATTN_CACHE_FILE_TEMPORARY);
+    state->visit(state->user, &file);
+    return true;
 }
 
 clattn_status clattn_cache_visit(const char *directory, clattn_cache_visitor visit, void *user, clattn_error *error)
 {
-    if (directory == NULL)
-        return CLATTN_OK;
-    DIR *entries = opendir(directory);
-    if (entries == NULL && errno == ENOENT)
-        return CLATTN_OK;
-    if (entries == NULL)
-        return refuse_directory(directory, errno, error);
-    clattn_status status = CLATTN_OK;
-    const struct dirent *entry = next_entry(entries);
-    for (; status == CLATTN_OK && entry != NULL; entry = next_entry(entries))
-        status = visit_entry(directory, entry->d_name, visit, user, error);
-    if (status == CLATTN_OK && errno != 0)
-        status = refuse_directory(directory, errno, error);
-    closedir(entries);
-    return status;
+    visit_state state = {.visit = visit, .user = user, .status = CLATTN_OK, .error = error};
+    const int result = directory != NULL ? clattn_cache_walk(directory, visit_entry, &state) : 0;
+    return result != 0 ? refuse(directory, result, error) : state.status;
 }

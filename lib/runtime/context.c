@@ -148,6 +148,7 @@ static clattn_status open_programs(clattn_context *ctx, const clattn_context_par
         .device = ctx->device,
         .facts = &ctx->facts,
         .cache_dir = directory,
+        .cache_max_bytes = params->cache_max_bytes,
         .log = &ctx->log,
         .trial = {params->verify_kernels ? clattn_verify_trial : NULL, ctx},
     };

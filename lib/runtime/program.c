@@ -5,6 +5,7 @@
  * and where it lies program_cache.c's.
  */
 #include "runtime/program.h"
+#include "runtime/cache_evict.h"
 #include "runtime/program_build.h"
 #include "runtime/program_key.h"
 #include "runtime/sources.h"
@@ -34,6 +35,7 @@ struct clattn_program_store {
     clattn_program_trial trial;
     char *cache_dir; /* NULL = no disk cache */
     bool can_save;   /* false once the directory refused a file */
+    uint64_t cache_max_bytes;
     program_entry *entries;
     size_t num_entries;
     size_t capacity;
@@ -117,9 +119,18 @@ static clattn_status build_from_source(clattn_program_store *store, program_entr
     return CLATTN_OK;
 }
 
-/* After a file that could not be written. */
-static void stop_saving(clattn_program_store *store)
+/* After a file was written, for which others may have to go, or could not be written. */
+static void finish_save(clattn_program_store *store, const char *key, bool saved)
 {
+    clattn_cache_eviction eviction;
+    if (saved) {
+        store->stats.num_disk_saved++;
+        if (clattn_cache_evict(store->cache_dir, store->cache_max_bytes, key, &eviction)) {
+            store->stats.num_disk_evicted += eviction.num_evicted;
+            store->stats.disk_bytes = eviction.num_bytes;
+        }
+        return;
+    }
     store->can_save = false;
     clattn_log_write(store->target.log, CLATTN_LOG_WARNING, "program cache %s cannot be written, going on without it",
                      store->cache_dir);
@@ -134,8 +145,15 @@ static void save_entry(clattn_program_store *store, const program_entry *entry, 
 {
     size_t num_bytes = 0;
     void *binary = clattn_build_read_binary(&store->target, entry->built.program, &num_bytes);
-    if (binary != NULL && !clattn_program_cache_save(store->cache_dir, key, binary, num_bytes))
-        stop_saving(store);
+    const uint64_t file_bytes = clattn_cache_file_bytes(key, num_bytes);
+    if (binary != NULL && file_bytes <= store->cache_max_bytes) {
+        finish_save(store, key, clattn_program_cache_save(store->cache_dir, key, binary, num_bytes));
+    } else if (binary != NULL) {
+        store->stats.num_disk_too_large++;
+        clattn_log_write(store->target.log, CLATTN_LOG_INFO,
+                         "program cache: the %llu bytes of %s are more than it may hold, not saved (%s)",
+                         (unsigned long long)file_bytes, source_of(entry)->name, entry->options);
+    }
     free(binary);
 }
 
@@ -217,9 +235,8 @@ static clattn_status try_with_note(clattn_program_store *store, program_entry *e
                                           .reason = "a process that built or tried it did not survive that"};
     else
         status = try_entry(store, entry, error);
-    if (status == CLATTN_OK && is_lasting(&entry->verdict) && store->can_save &&
-        !clattn_verdict_save(store->cache_dir, verdict_key, &entry->verdict))
-        stop_saving(store);
+    if (status == CLATTN_OK && is_lasting(&entry->verdict) && store->can_save)
+        finish_save(store, verdict_key, clattn_verdict_save(store->cache_dir, verdict_key, &entry->verdict));
     if (taken != CLATTN_NOTE_NONE)
         clattn_trial_note_release(&note);
     return status;
@@ -296,6 +313,7 @@ clattn_status clattn_program_store_create(const clattn_program_store_params *par
     created->trial = params->trial;
     created->cache_dir = cache_dir;
     created->can_save = cache_dir != NULL;
+    created->cache_max_bytes = params->cache_max_bytes > 0 ? params->cache_max_bytes : CLATTN_CACHE_DEFAULT_MAX_BYTES;
     *store = created;
     return CLATTN_OK;
 }

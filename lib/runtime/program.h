@@ -66,6 +66,7 @@ typedef struct clattn_program_store_params {
     cl_device_id device;
     const clattn_device_facts *facts; /* outlives the store */
     const char *cache_dir;            /* resolved directory, NULL = no disk cache */
+    uint64_t cache_max_bytes;         /* as in clattn_context_params */
     const clattn_log *log;            /* outlives the store */
     clattn_program_trial trial;
 } clattn_program_store_params;

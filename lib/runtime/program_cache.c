@@ -63,8 +63,10 @@ clattn_cache_result clattn_program_cache_load(const char *directory, const char 
     if (file < 0)
         return CLATTN_CACHE_MISS;
     const clattn_cache_result result = read_data(file, key, data, num_bytes);
+    if (result == CLATTN_CACHE_HIT)
+        (void)futimens(file, NULL); /* not where the directory is somebody else's: then the order is that of writing */
     close(file);
-    return result;
+    return result != CLATTN_CACHE_UNREADABLE ? result : CLATTN_CACHE_MISS;
 }
 
 bool clattn_program_cache_make_directory(const char *directory)

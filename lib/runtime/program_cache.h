@@ -24,7 +24,7 @@ bool clattn_program_cache_make_directory(const char *directory);
 /*
  * Reads the binary of `key` (the full text that identifies it: sources, defines, device, driver, platform; only
  * its hash names the file, the text itself is stored and compared). On a hit *data is malloc'ed and the caller frees
- * it.
+ * it, and the file's time becomes now: evictions go by it. What the system does not let us read is a miss.
  */
 clattn_cache_result clattn_program_cache_load(const char *directory, const char *key, void **data, size_t *num_bytes);
 

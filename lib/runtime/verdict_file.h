@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* What the key of every verdict begins with, of this version or another; no program's does. */
+#define CLATTN_VERDICT_KEY_START "verdict "
+
 /* The key of the verdict on a program; malloc'ed, NULL without memory. */
 char *clattn_verdict_key(const char *program_key);
 

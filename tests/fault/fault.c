@@ -234,7 +234,7 @@ int __wrap_open64(const char *path, int flags, ...)
         mode = va_arg(arguments, mode_t);
         va_end(arguments);
     }
-    return file_fails("open", EMFILE, CLATTN_OK) ? -1 : counted_file(__real_open64(path, flags, mode));
+    return file_fails("open", EMFILE, CLATTN_INVALID_ARGUMENT) ? -1 : counted_file(__real_open64(path, flags, mode));
 }
 
 int __wrap_mkstemp64(char *path)
@@ -282,6 +282,7 @@ struct dirent *__wrap_readdir64(DIR *directory)
 
 WRAP(int, flock, ENOLCK, (int file, int operation), (file, operation))
 WRAP(int, fstat64, EIO, (int file, struct stat *facts), (file, facts))
+WRAP(int, futimens, EACCES, (int file, const struct timespec times[2]), (file, times))
 WRAP(int, mkdir, EACCES, (const char *path, mode_t mode), (path, mode))
 WRAP(ssize_t, read, EIO, (int file, void *bytes, size_t num_bytes), (file, bytes, num_bytes))
 WRAP(int, rename, EACCES, (const char *from, const char *to), (from, to))

@@ -3,6 +3,7 @@
 #include "scenario.h"
 
 #include "kv_cache/cache.h"
+#include "runtime/verdict_file.h"
 #include "support/directory.h"
 
 #include <setjmp.h>
@@ -247,14 +248,41 @@ static void forget_kernels_without_disk(fault_world *world)
     forget_kernels(world, "");
 }
 
-/* In a directory that is yet to be made. */
-static void forget_kernels_and_files(fault_world *world)
+/* The path of a directory that is yet to be made. */
+static void new_directory(const fault_world *world, char directory[SUPPORT_PATH_BYTES])
 {
     static int number;
-    char directory[SUPPORT_PATH_BYTES];
     char name[32];
     snprintf(name, sizeof name, "cache-%d", number++);
     support_path_join(directory, world->directory, name);
+}
+
+static void forget_kernels_and_files(fault_world *world)
+{
+    char directory[SUPPORT_PATH_BYTES];
+    new_directory(world, directory);
+    forget_kernels(world, directory);
+}
+
+enum { CACHE_BYTES = 1 << 20 };
+
+static const char crash_key[] = CLATTN_VERDICT_KEY_START "1\nan old program";
+
+static void open_limited(fault_world *world)
+{
+    open_used(world);
+    world->cache_max_bytes = CACHE_BYTES;
+}
+
+/* A directory that another program fills, but for the verdict on a third one. */
+static void forget_kernels_in_full_directory(fault_world *world)
+{
+    static const char data[CACHE_BYTES - 200];
+    const clattn_verdict crash = {.kind = CLATTN_VERDICT_CRASHED};
+    char directory[SUPPORT_PATH_BYTES];
+    new_directory(world, directory);
+    assert_true(clattn_program_cache_save(directory, "a program", data, sizeof data));
+    assert_true(clattn_verdict_save(directory, crash_key, &crash));
     forget_kernels(world, directory);
 }
 
@@ -295,6 +323,14 @@ static void check_loaded(fault_world *world)
     assert_int_equal(stats.num_programs, 1);
     assert_int_equal(stats.num_built + stats.num_disk_hits, 1);
     check_append(world);
+}
+
+static void check_crash_remembered(fault_world *world)
+{
+    clattn_verdict verdict;
+    check_loaded(world);
+    assert_true(clattn_verdict_load(clattn_context_cache_dir(world->device.ctx), crash_key, &verdict));
+    assert_int_equal(verdict.kind, CLATTN_VERDICT_CRASHED);
 }
 
 static void prepare_destroy(fault_world *world)
@@ -383,15 +419,23 @@ static const fault_scenario scenarios[] = {
      .undo = release_event},
     {.function = "clattn_kv_cache_append",
      .variant = "first use, empty disk cache",
-     .tolerated = "malloc calloc strdup clGetProgramInfo",
+     .tolerated = "malloc calloc realloc strdup open opendir readdir clGetProgramInfo",
      .open = open_used,
      .prepare = forget_kernels_and_files,
      .call = call_append,
      .check = check_loaded,
      .undo = release_event},
     {.function = "clattn_kv_cache_append",
+     .variant = "first use, full disk cache",
+     .tolerated = "malloc calloc realloc strdup open opendir readdir clGetProgramInfo",
+     .open = open_limited,
+     .prepare = forget_kernels_in_full_directory,
+     .call = call_append,
+     .check = check_crash_remembered,
+     .undo = release_event},
+    {.function = "clattn_kv_cache_append",
      .variant = "first use, verified",
-     .tolerated = "malloc calloc strdup clGetProgramInfo",
+     .tolerated = "malloc calloc realloc strdup open opendir readdir clGetProgramInfo",
      .distrusts = true,
      .only_once = true,
      .open = open_verifying,
@@ -401,7 +445,7 @@ static const fault_scenario scenarios[] = {
      .undo = release_event},
     {.function = "clattn_kv_cache_append",
      .variant = "first use, from disk",
-     .tolerated = "malloc calloc strdup clGetProgramInfo clCreateProgramWithBinary clBuildProgram clCreateKernel",
+     .tolerated = "malloc calloc strdup open clGetProgramInfo clCreateProgramWithBinary clBuildProgram clCreateKernel",
      .open = open_with_file,
      .prepare = forget_kernels_but_no_file,
      .call = call_append,

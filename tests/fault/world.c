@@ -30,6 +30,7 @@ void fault_world_renew_context(fault_world *world, const char *cache_dir)
         .cl_queue = world->device.queue,
         .family = world->device.family,
         .cache_dir = cache_dir,
+        .cache_max_bytes = world->cache_max_bytes,
         .verify_kernels = world->verify_kernels,
     };
     clattn_context *renewed = NULL;

@@ -14,8 +14,9 @@ enum { FAULT_NUM_SEQUENCES = 3 };
 /* The device is there; the rest is NULL, or what the scenario has made of it. */
 typedef struct fault_world {
     support_device device;
-    bool verify_kernels; /* of contexts that are made from now on */
-    char *directory;     /* an empty one of this world's own */
+    bool verify_kernels;      /* of contexts that are made from now on */
+    uint64_t cache_max_bytes; /* of those contexts */
+    char *directory;          /* an empty one of this world's own */
     support_attention *attention;
     support_attention *larger; /* the batch that a plan is updated to */
     merge_problem *merge;

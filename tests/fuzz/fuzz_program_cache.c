@@ -92,12 +92,27 @@ static void check_hit(clattn_cache_contents *contents, const void *data, size_t 
     }
 }
 
+/* Where the key of a whole file begins, so says a glance at it; a glance may succeed where the whole file is refused.
+ */
+static void peek(int file, const clattn_cache_contents *contents)
+{
+    char start[8];
+    FUZZ_REQUIRE(lseek(file, 0, SEEK_SET) == 0, "a file in memory cannot be read again");
+    const clattn_cache_result result = clattn_cache_file_peek(file, start, sizeof start);
+    if (contents->key != NULL && contents->key_bytes >= sizeof start)
+        FUZZ_REQUIRE(result == CLATTN_CACHE_HIT && memcmp(start, contents->key, sizeof start) == 0,
+                     "a glance at a whole file gives another key");
+    else if (contents->key != NULL)
+        FUZZ_REQUIRE(result == CLATTN_CACHE_REJECTED, "a glance gives more than the key");
+}
+
 static void read_file(const void *data, size_t num_bytes)
 {
     const int file = make_file(data, num_bytes);
     clattn_cache_contents contents;
     memset(&contents, 0x5a, sizeof contents);
     const clattn_cache_result result = clattn_cache_file_read(file, &contents);
+    peek(file, &contents);
     close(file);
     statistics.num_read++;
     if (result == CLATTN_CACHE_HIT)

@@ -2,12 +2,15 @@
 #include "directory.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -100,4 +103,14 @@ void support_file_write(const char *path, const char *contents, size_t num_bytes
     assert_non_null(file);
     assert_int_equal(fwrite(contents, 1, num_bytes, file), num_bytes);
     assert_int_equal(fclose(file), 0);
+}
+
+void support_file_set_age(const char *path, int seconds)
+{
+    struct timespec times[2];
+
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &times[0]), 0);
+    times[0].tv_sec -= seconds;
+    times[1] = times[0];
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
 }

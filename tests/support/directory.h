@@ -20,4 +20,7 @@ int support_directory_list(const char *directory, char path[SUPPORT_PATH_BYTES])
 char *support_file_read(const char *path, size_t *num_bytes);
 void support_file_write(const char *path, const char *contents, size_t num_bytes);
 
+/* As if a file had been written so many seconds ago. */
+void support_file_set_age(const char *path, int seconds);
+
 #endif

@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#define HASH "0123456789abcdef0123456789abcdef"
+
 static const clattn_device_facts facts = {
     .name = "device of a test", .vendor = "its vendor", .driver = "1.5-rc7", .platform = "a platform OpenCL 1.2"};
 
@@ -211,7 +213,8 @@ static void whole_files_that_are_never_used_are_foreign(void **state)
 
 static void files_that_are_not_the_caches_are_passed_over(void **state)
 {
-    static const char *const names[] = {"README", "clattn", "x.clattn.txt", ".hidden", "clattn-x"};
+    static const char *const names[] = {"README",   "clattn",   "x.clattn.txt", ".hidden",
+                                        "clattn-x", "x.clattn", ".clattn-a.c",  ".clattn-" HASH "0"};
     char path[SUPPORT_PATH_BYTES];
     save(*state, 1);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -224,12 +227,24 @@ static void files_that_are_not_the_caches_are_passed_over(void **state)
     assert_files(*state, 1, 0, 0, 1);
 }
 
+/* An empty one is left by who died before the trial began. */
+static void notes_of_trials_are_told_from_temporary_files(void **state)
+{
+    char path[SUPPORT_PATH_BYTES];
+    support_path_join(path, *state, CLATTN_CACHE_TEMPORARY_PREFIX HASH);
+    support_file_write(path, "", 0);
+    assert_files(*state, 0, 0, 0, 1);
+    support_file_write(path, "\n", 1);
+    assert_files(*state, 0, 0, 0, 0);
+    assert_int_equal(list(*state).num_files[CLATTN_CACHE_FILE_NOTE], 1);
+}
+
 static void what_is_no_file_is_damage_and_holds_nobody_up(void **state)
 {
     char path[SUPPORT_PATH_BYTES];
-    support_path_join(path, *state, "pipe" CLATTN_CACHE_SUFFIX);
+    support_path_join(path, *state, HASH CLATTN_CACHE_SUFFIX);
     assert_int_equal(mkfifo(path, 0600), 0);
-    support_path_join(path, *state, "directory" CLATTN_CACHE_SUFFIX);
+    support_path_join(path, *state, "ffffffffffffffffffffffffffffffff" CLATTN_CACHE_SUFFIX);
     assert_int_equal(mkdir(path, 0700), 0);
     assert_files(*state, 0, 2, 0, 0);
 }
@@ -267,6 +282,7 @@ static void states_have_names(void **state)
     assert_string_equal(clattn_cache_file_state_name(CLATTN_CACHE_FILE_DAMAGED), "damaged");
     assert_string_equal(clattn_cache_file_state_name(CLATTN_CACHE_FILE_FOREIGN), "foreign");
     assert_string_equal(clattn_cache_file_state_name(CLATTN_CACHE_FILE_TEMPORARY), "temporary");
+    assert_string_equal(clattn_cache_file_state_name(CLATTN_CACHE_FILE_NOTE), "note");
     assert_string_equal(clattn_cache_file_state_name(CLATTN_NUM_CACHE_FILE_STATES), "invalid");
 }
 
@@ -282,6 +298,7 @@ int main(void)
         IN_DIRECTORY(every_truncation_and_flipped_byte_is_damage),
         IN_DIRECTORY(whole_files_that_are_never_used_are_foreign),
         IN_DIRECTORY(files_that_are_not_the_caches_are_passed_over),
+        IN_DIRECTORY(notes_of_trials_are_told_from_temporary_files),
         IN_DIRECTORY(what_is_no_file_is_damage_and_holds_nobody_up),
         cmocka_unit_test(keys_that_say_less_are_none),
         cmocka_unit_test(states_have_names),
