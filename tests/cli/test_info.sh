@@ -212,7 +212,7 @@ told 0 "cache['num_files'] == $num_files and
 told 0 "len(cache['files']) == $num_files and [f['name'] for f in cache['files'] if f['state'] == 'foreign'] ==
     ['renamed.clattn']" --cache-dir "$work/cache" --files
 run "$info" --cache-dir "$work/cache" --files
-for line in "^  $num_files files, .* 1 damaged, 1 foreign, 1 temporary\$" '^  planted device, driver 9.8.7, clattn ' \
+for line in "^  $num_files files, .* 1 damaged, 1 foreign, 1 temporary, 0 note\$" '^  planted device, driver 9.8.7, clattn ' \
     '^    2 programs, 1 verified, 1 rejected, 1 crashed, ' '^    crashed   merge: the build did not return (' \
     '^  foreign .* renamed.clattn$' '^  temporary .* .clattn-abcdef$' \
     '^  valid .*  verdict on simt/decode .*HEAD_DIM=64$'; do
