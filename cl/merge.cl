@@ -44,7 +44,7 @@ static inline merge_item load_merge_item(global const int *plan, const attention
 {
 #if PLANNED
     global const int *record = plan + args->items_at + RECORD_INTS * index;
-    const merge_item item = {record[0], record[1], record[2], record[3], record[2], record[4]};
+    const merge_item item = {record[0], record[1], record[2], record[3], record[5], record[4]};
 #else
     const int first_row = index * states->rows_per_item;
     const merge_item item = {0, first_row, min(states->rows_per_item, states->num_rows - first_row), first_row, 0,

@@ -62,7 +62,7 @@ typedef struct clattn_ragged_page_attention_params {
  * Errors    INVALID_ARGUMENT  a missing tensor, a misaligned offset, head counts that do not divide, an option out of
  *                             range, a result that overlaps another tensor, fields of the batch with a plan
  *           INVALID_SHAPE, INVALID_DTYPE, BUFFER_TOO_SMALL  a tensor that does not fit the others or its buffer
- *           UNSUPPORTED       head_dim, head_dim_v or compute_dtype
+ *           UNSUPPORTED       head_dim, head_dim_v or compute_dtype; or as clattn_plan_create()
  *           PLAN_MISMATCH     the plan was made for other heads, pages, window or context
  *           BUILD_FAILED, KERNEL_REJECTED and those of clattn_plan_create(). *event is NULL and nothing is enqueued
  *           then, except where the driver took one kernel of the call and refused the next: out is undefined then
@@ -167,6 +167,7 @@ typedef struct clattn_ragged_decode_attention_params {
  * Errors    as clattn_ragged_page_attention(); besides
  *           INVALID_ARGUMENT  sequence_end is NULL, a side of the window below -1
  *           INVALID_SHAPE     softmax_aux of another rank than 1 or 2, or of another number of kv heads
+ *           UNSUPPORTED       more sinks than fit into the loops of a device that ends long ones
  *           PLAN_MISMATCH     the plan was not made for a dense cache
  * Source    ejkernel's ragged_decode_attention; its GPU kernel ignores window, soft cap and sinks, they work here
  * Since     0.1
@@ -253,7 +254,7 @@ typedef struct clattn_merge_states_params {
  * Errors    INVALID_ARGUMENT  a missing tensor, both forms of a state given or neither, numerator without max and
  *                             denominator, mask_value, a result that overlaps another tensor
  *           INVALID_SHAPE, INVALID_DTYPE, BUFFER_TOO_SMALL  a tensor that does not fit the others or its buffer
- *           UNSUPPORTED       Dv
+ *           UNSUPPORTED       Dv; more states than fit into the loops of a device that ends long ones
  *           SIZE_OVERFLOW     more than 2^31-1 rows of a head
  *           BUILD_FAILED, KERNEL_REJECTED, OPENCL_ERROR. *event is NULL and nothing is enqueued then
  * Source    Ye et al., FlashInfer, arXiv 2501.01005, section 2.2; Dao et al., flash-decoding

@@ -38,6 +38,8 @@ typedef struct clattn_device_facts {
     uint32_t preferred_multiple;  /* preferred work-group size multiple, work-items, >= 1 */
     uint32_t narrowest_sub_group; /* least sub-group size that a kernel can ask for, work-items, 0 = it cannot */
     uint32_t float_vector_width;  /* native float32 lanes of one work-item, >= 1 */
+    uint32_t max_loop_iterations; /* after so many, all loops of a work-item together, the driver ends them without an
+                                     error and goes on behind them; 0 = it ends none */
     uint64_t local_memory_bytes;  /* per work-group */
     uint64_t global_memory_bytes;
     uint64_t max_allocation_bytes; /* largest single buffer */

@@ -35,7 +35,8 @@ typedef struct clattn_plan_params {
     int32_t num_pages;              /* physical pages, >= 0 */
     clattn_kv_layout kv_layout;     /* decides in which order a CPU reads the pages */
     int32_t sliding_window;         /* keys that a query sees, its own included; 0 = all */
-    int32_t num_splits;             /* KV partitions of every row; 0 = chosen from the batch and the device */
+    int32_t num_splits;             /* KV partitions of every row; 0 = chosen from the batch and the device. A device
+                                       that ends long loops (max_loop_iterations) may need more or allow fewer */
     bool batch_invariant;           /* choose splits from each row's own KV length; excludes num_splits > 0 */
     const clattn_tuning *tuning;    /* override, read during the call; NULL = the device's row */
 } clattn_plan_params;
@@ -65,12 +66,13 @@ typedef struct clattn_plan clattn_plan;
  *                             where query_start_loc is NULL
  *           INVALID_PAGE      a used block table entry outside [0, num_pages): names sequence, logical page and value;
  *                             a slot outside [0, num_pages*page_size) or given twice
- *           UNSUPPORTED       head_dim or head_dim_v not a multiple of 8 in 8..512
+ *           UNSUPPORTED       head_dim or head_dim_v not a multiple of 8 in 8..512; a device that ends long loops
+ *                             needs more partitions of a row's keys than it can join
  *           INVALID_TUNING    an override that the device cannot run
  *           SIZE_OVERFLOW     the work list or the workspace is larger than 2^31-1 entries, a sequence has more than
  *                             2^31-1-2^14 keys
- *           OUT_OF_DEVICE_MEMORY  the work list, or a workspace for splits that were asked for, is larger than the
- *                             device's largest buffer; or there is no memory
+ *           OUT_OF_DEVICE_MEMORY  the work list, or a workspace for splits that were asked for or are needed, is
+ *                             larger than the device's largest buffer; or there is no memory
  *           OUT_OF_MEMORY, OPENCL_ERROR
  * Since     0.1
  */

@@ -4,6 +4,7 @@
 
 #include "attention/merge.h"
 #include "attention/variant.h"
+#include "tuning/loops.h"
 #include "tuning/rows.h"
 
 /* The kernels of a plan that have something to do, in their order: at most one per phase and the merge behind them. */
@@ -34,7 +35,8 @@ static clattn_states partial_states(const clattn_problem *problem, const clattn_
     };
 }
 
-/* The plain family's kernel for the items of any family's plan: it takes rows and keys as they come. */
+/* The plain family's kernel for the items of any family's plan: it takes rows and keys as they come, unless the device
+ * ends loops that are as long as they become. */
 static clattn_status find_plain_kernel(clattn_context *ctx, const clattn_problem *problem, const clattn_plan *plan,
                                        clattn_phase phase, clattn_kernel_launch *launch)
 {
@@ -45,6 +47,13 @@ static clattn_status find_plain_kernel(clattn_context *ctx, const clattn_problem
                                          .num_kv_heads = problem->num_kv_heads};
     clattn_row row;
     clattn_row_default(&ctx->facts, &request, &row);
+    row.tiles[phase].block_q = plan->row.tiles[phase].block_q;
+    row.tiles[phase].block_kv = 1;
+    const int32_t most_keys = clattn_loops_item_keys(&ctx->facts, &request, phase, &row.tiles[phase]);
+    CLATTN_REQUIRE(&ctx->error, plan->counts.max_item_keys[phase] <= most_keys, CLATTN_KERNEL_REJECTED,
+                   "a kernel is rejected, and the plain family's in its place can take %d keys of a work item's %d on "
+                   "this device, which ends loops after %u rounds",
+                   (int)most_keys, (int)plan->counts.max_item_keys[phase], (unsigned)ctx->facts.max_loop_iterations);
     const clattn_variant variant = clattn_variant_of_phase(problem, &row, phase);
     launch->num_groups = (size_t)plan->counts.num_items[phase] * (size_t)problem->num_kv_heads;
     launch->work_group_size = (size_t)row.tiles[phase].work_group_size;
@@ -89,6 +98,11 @@ clattn_status clattn_attention_launch(clattn_context *ctx, const clattn_problem 
                                       const clattn_attention_buffers *buffers, const clattn_sync *sync)
 {
     launch_list list = {.num_phases = 0};
+    const int32_t max_sinks = plan->row.max_sinks;
+    CLATTN_REQUIRE(&ctx->error, max_sinks == 0 || problem->sinks.num_per_row <= max_sinks, CLATTN_UNSUPPORTED,
+                   "softmax_aux: %d sinks for a row, expected at most %d on this device, which ends loops after %u "
+                   "rounds",
+                   (int)problem->sinks.num_per_row, (int)max_sinks, (unsigned)ctx->facts.max_loop_iterations);
     CLATTN_TRY(build(ctx, problem, plan, &list));
     const int num_launches = list.num_phases + list.merges;
     if (num_launches == 0)

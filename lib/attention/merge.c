@@ -21,7 +21,8 @@ clattn_status clattn_merge_build(clattn_context *ctx, const clattn_problem *prob
 
     int64_t num_items = states->num_items;
     if (states->plan == NULL) {
-        states->args.rows_per_item = launch->work_group_size == 1 ? ROWS_PER_ITEM : 1;
+        states->args.rows_per_item =
+            launch->work_group_size == 1 && ctx->facts.max_loop_iterations == 0 ? ROWS_PER_ITEM : 1;
         num_items = clattn_ceil_div(states->args.num_rows, states->args.rows_per_item);
     }
     launch->num_groups = (size_t)num_items * (size_t)problem->num_kv_heads;

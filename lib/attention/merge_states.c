@@ -2,6 +2,7 @@
 /* The front door clattn_merge_states(). */
 #include "attention/merge.h"
 #include "attention/operands.h"
+#include "tuning/loops.h"
 
 #include <clattn/attention.h>
 
@@ -64,6 +65,11 @@ static clattn_status bind_states(clattn_context *ctx, const merge_params *params
     CLATTN_REQUIRE(&ctx->error, (int64_t)problem->total_tokens * problem->num_q_heads <= INT32_MAX,
                    CLATTN_SIZE_OVERFLOW, "%d tokens times %d heads are more than 2^31-1", (int)problem->total_tokens,
                    (int)problem->num_q_heads);
+
+    const int32_t most_states = clattn_loops_merge_states(&ctx->facts, ctx->family, problem->head_dim_v);
+    CLATTN_REQUIRE(&ctx->error, out->shape[0] <= most_states, CLATTN_UNSUPPORTED,
+                   "states_out: %lld states, expected at most %d on this device, which ends loops after %u rounds",
+                   (long long)out->shape[0], (int)most_states, (unsigned)ctx->facts.max_loop_iterations);
 
     states->dtype = out->dtype;
     states->acc = params->states_out.buffer;

@@ -202,6 +202,16 @@ static clattn_status check_sizes(clattn_context *ctx, const clattn_schedule_coun
     return CLATTN_OK;
 }
 
+/* A device that ends long loops takes so many keys in a work item, and merges so many of them. */
+static clattn_status check_splits(clattn_context *ctx, const clattn_row *row, const clattn_schedule_counts *counts)
+{
+    CLATTN_REQUIRE(&ctx->error, row->max_splits == 0 || counts->max_splits <= row->max_splits, CLATTN_UNSUPPORTED,
+                   "the keys of a row have to be split %d times on this device, which ends loops after %u rounds, and "
+                   "%d parts can be merged there",
+                   (int)counts->max_splits, (unsigned)ctx->facts.max_loop_iterations, (int)row->max_splits);
+    return CLATTN_OK;
+}
+
 /* A read-write buffer of at least num_bytes: the old one if it is large enough. */
 static clattn_status grow_buffer(clattn_context *ctx, cl_mem old, int64_t old_bytes, int64_t num_bytes, cl_mem *buffer)
 {
@@ -246,6 +256,7 @@ static clattn_status stage(clattn_plan *plan, const clattn_plan_params *params, 
     CLATTN_TRY(clattn_upload_begin(ctx, &plan->metadata, (uint64_t)(span_ints + 1) * sizeof(int32_t), &memory));
     clattn_batch_fill_spans(&draft->batch, memory);
     init_schedule(&ctx->facts, params, memory, draft);
+    CLATTN_TRY(check_splits(ctx, &draft->row, &draft->counts));
     const int64_t num_slots = params->slot_mapping != NULL ? params->total_tokens : 0;
     draft->sections = lay_out_sections(&draft->counts, params->num_seqs, num_slots, draft->num_pages_used);
     CLATTN_TRY(check_sizes(ctx, &draft->counts, &draft->sections, draft->shape.num_kv_heads));

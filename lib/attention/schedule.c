@@ -26,6 +26,11 @@ typedef struct row_tile {
     int32_t blocks_per_split;
 } row_tile;
 
+static int32_t min_int32(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
 static int32_t max_int32(int32_t a, int32_t b)
 {
     return a > b ? a : b;
@@ -69,6 +74,14 @@ static void set_kv_range(const clattn_schedule_params *params, const clattn_span
     tile->kv_end = (int32_t)(end > begin ? end : begin);
 }
 
+/* The fewest splits of so many blocks of keys that no work item has more than the device can take. */
+static int64_t least_splits(const clattn_row *row, clattn_phase phase, int64_t num_blocks)
+{
+    if (num_blocks == 0 || row->max_item_keys[phase] == 0)
+        return 1;
+    return clattn_ceil_div(num_blocks, row->max_item_keys[phase] / row->tiles[phase].block_kv);
+}
+
 static void set_splits(const clattn_schedule_params *params, const clattn_schedule_counts *counts, row_tile *tile)
 {
     const int32_t block_kv = params->row->tiles[tile->phase].block_kv;
@@ -82,8 +95,11 @@ static void set_splits(const clattn_schedule_params *params, const clattn_schedu
     else if (counts->chunk_blocks[tile->phase] > 0)
         wanted =
             ((int64_t)tile->num_blocks + counts->chunk_blocks[tile->phase] / 2) / counts->chunk_blocks[tile->phase];
-    if (wanted < 1)
-        wanted = 1;
+    if (params->row->max_splits > 0 && wanted > params->row->max_splits)
+        wanted = params->row->max_splits;
+    const int64_t least = least_splits(params->row, tile->phase, tile->num_blocks);
+    if (wanted < least)
+        wanted = least;
     tile->blocks_per_split = (int32_t)clattn_ceil_div(tile->num_blocks, wanted);
     tile->num_splits = tile->num_blocks == 0 ? 1 : (int32_t)clattn_ceil_div(tile->num_blocks, tile->blocks_per_split);
 }
@@ -140,14 +156,31 @@ static void choose_chunks(const clattn_schedule_params *params, clattn_schedule_
     }
 }
 
+/* Of so many rows those that one merge item takes. */
+static int32_t merge_rows(const clattn_row *row, int32_t num_rows)
+{
+    return row->max_merge_rows > 0 ? min_int32(num_rows, row->max_merge_rows) : num_rows;
+}
+
+typedef struct tile_count {
+    const clattn_schedule_params *params;
+    clattn_schedule_counts *counts;
+} tile_count;
+
 static void count_tile(void *state, int32_t sequence, const row_tile *tile)
 {
     (void)sequence;
-    clattn_schedule_counts *counts = state;
+    const tile_count *count = state;
+    clattn_schedule_counts *counts = count->counts;
+    const clattn_row *row = count->params->row;
+    const int64_t split_keys = (int64_t)tile->blocks_per_split * row->tiles[tile->phase].block_kv;
+    const int32_t num_keys = tile->kv_end - tile->kv_begin;
     counts->num_items[tile->phase] += tile->num_splits;
     counts->max_splits = max_int32(counts->max_splits, tile->num_splits);
+    counts->max_item_keys[tile->phase] =
+        max_int32(counts->max_item_keys[tile->phase], split_keys < num_keys ? (int32_t)split_keys : num_keys);
     if (tile->num_splits > 1) {
-        counts->num_merge_items += 1;
+        counts->num_merge_items += clattn_ceil_div(tile->num_rows, merge_rows(row, tile->num_rows));
         counts->num_partial_rows += (int64_t)tile->num_splits * tile->num_rows;
     }
 }
@@ -161,41 +194,52 @@ void clattn_schedule_measure(const clattn_schedule_params *params, clattn_schedu
 {
     *counts = (clattn_schedule_counts){0};
     choose_chunks(params, counts);
-    visit_tiles(params, counts, count_tile, counts);
-    counts->num_merge_items += clattn_ceil_div(num_clear_rows(params), CLEAR_ROWS);
+    visit_tiles(params, counts, count_tile, &(tile_count){params, counts});
+    counts->num_merge_items += clattn_ceil_div(num_clear_rows(params), merge_rows(params->row, CLEAR_ROWS));
 }
 
 /* More items than any list holds, and few enough to be multiplied by a tile's sides. */
 #define BEYOND_ANY_LIST ((int64_t)1 << 40)
 
+/* Items that so many tiles have beyond their first, of num_splits each. */
+static int64_t items_beyond_first(int64_t num_tiles, int64_t num_splits)
+{
+    if (num_splits <= 1)
+        return 0;
+    return num_tiles < BEYOND_ANY_LIST / (num_splits - 1) ? num_tiles * (num_splits - 1) : BEYOND_ANY_LIST;
+}
+
+/* The same, at most, of a phase's tiles with this many blocks of keys or fewer. */
+static int64_t bound_extra_items(const clattn_schedule_params *params, clattn_phase phase, int64_t num_tiles,
+                                 int32_t max_context_len)
+{
+    const int64_t num_blocks = clattn_ceil_div(max_context_len, params->row->tiles[phase].block_kv);
+    int64_t extra = items_beyond_first(num_tiles, least_splits(params->row, phase, num_blocks));
+    if (params->num_splits > 0)
+        extra += items_beyond_first(num_tiles, params->num_splits < num_blocks ? params->num_splits : num_blocks);
+    else if (params->batch_invariant)
+        extra += items_beyond_first(num_tiles, clattn_ceil_div(max_context_len, CLATTN_INVARIANT_SPLIT_TOKENS));
+    else /* splits <= 4/3 of a split tile's chunks; rounding shares and chunks down at most doubles each */
+        extra += 6 * (int64_t)params->row->target_groups;
+    return extra < BEYOND_ANY_LIST ? extra : BEYOND_ANY_LIST;
+}
+
 void clattn_schedule_bound(const clattn_schedule_params *params, int32_t max_context_len, clattn_schedule_counts *bound)
 {
     *bound = (clattn_schedule_counts){.max_splits = 1};
     const int64_t num_rows = (int64_t)params->total_tokens * params->group_size;
-    int64_t all_splits = 0;
     for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase) {
-        const clattn_tile *tile = &params->row->tiles[phase];
+        const int32_t block_q = params->row->tiles[phase].block_q;
         /* Every sequence may leave one tile partly filled. */
-        const int64_t num_tiles = num_rows / tile->block_q + params->num_seqs;
-        const int64_t most_blocks = clattn_ceil_div(max_context_len, tile->block_kv);
-        int64_t extra = 0; /* items beyond one per tile */
-        if (params->num_splits > 0)
-            extra = num_tiles * ((params->num_splits < most_blocks ? params->num_splits : most_blocks) - 1);
-        else if (params->batch_invariant)
-            extra = num_tiles * (clattn_ceil_div(max_context_len, CLATTN_INVARIANT_SPLIT_TOKENS) - 1);
-        else /* splits <= 4/3 of a split tile's chunks; rounding shares and chunks down at most doubles each */
-            extra = 6 * (int64_t)params->row->target_groups;
-        if (extra < 0)
-            extra = 0;
-        if (extra > BEYOND_ANY_LIST)
-            extra = BEYOND_ANY_LIST;
+        const int64_t num_tiles = num_rows / block_q + params->num_seqs;
+        const int64_t extra = bound_extra_items(params, (clattn_phase)phase, num_tiles, max_context_len);
         bound->num_items[phase] = num_tiles + extra;
-        if (all_splits < 2 * extra) /* a split tile has at least one item beyond its first */
-            all_splits = 2 * extra;
         bound->max_splits = max_int32(bound->max_splits, (int32_t)(extra + 1 < INT32_MAX ? extra + 1 : INT32_MAX));
-        bound->num_partial_rows += 2 * extra * tile->block_q;
+        /* A split tile has at least one item beyond its first, and one merge item or one for so many rows. */
+        bound->num_partial_rows += 2 * extra * block_q;
+        bound->num_merge_items += extra * clattn_ceil_div(block_q, merge_rows(params->row, block_q));
     }
-    bound->num_merge_items = 2 * all_splits + num_rows / CLEAR_ROWS + 1;
+    bound->num_merge_items += num_rows / merge_rows(params->row, CLEAR_ROWS) + 1;
 }
 
 typedef struct fill_state {
@@ -207,19 +251,28 @@ typedef struct fill_state {
     int64_t num_partial_rows;
 } fill_state;
 
+/* The merge items of a split tile, whose partial states follow those that are there already. */
+static void write_merge_items(fill_state *fill, const clattn_span *span, const row_tile *tile)
+{
+    const int32_t step = merge_rows(fill->params->row, tile->num_rows);
+    for (int32_t row = 0; row < tile->num_rows; row += step)
+        fill->merge_items[fill->num_merge_items++] = (clattn_merge_item){
+            .first_token = span->first_token,
+            .first_row = tile->first_row + row,
+            .num_rows = min_int32(step, tile->num_rows - row),
+            .partial = (int32_t)fill->num_partial_rows + row,
+            .num_splits = tile->num_splits,
+            .split_rows = tile->num_rows,
+        };
+}
+
 static void write_tile(void *state, int32_t sequence, const row_tile *tile)
 {
     fill_state *fill = state;
     const int32_t block_kv = fill->params->row->tiles[tile->phase].block_kv;
     const bool split = tile->num_splits > 1;
     if (split)
-        fill->merge_items[fill->num_merge_items++] = (clattn_merge_item){
-            .first_token = fill->params->spans[sequence].first_token,
-            .first_row = tile->first_row,
-            .num_rows = tile->num_rows,
-            .partial = (int32_t)fill->num_partial_rows,
-            .num_splits = tile->num_splits,
-        };
+        write_merge_items(fill, &fill->params->spans[sequence], tile);
     for (int32_t i = 0; i < tile->num_splits; ++i) {
         const int64_t begin = tile->kv_begin + (int64_t)i * tile->blocks_per_split * block_kv;
         const int64_t end = begin + (int64_t)tile->blocks_per_split * block_kv;
@@ -240,11 +293,12 @@ static void write_tile(void *state, int32_t sequence, const row_tile *tile)
 static void write_clear_items(const clattn_schedule_params *params, clattn_merge_item *items)
 {
     const int64_t num_rows = num_clear_rows(params);
-    for (int64_t row = 0; row < num_rows; row += CLEAR_ROWS)
+    const int32_t step = merge_rows(params->row, CLEAR_ROWS);
+    for (int64_t row = 0; row < num_rows; row += step)
         *items++ = (clattn_merge_item){
             .first_token = params->num_owned_tokens,
             .first_row = (int32_t)row,
-            .num_rows = (int32_t)(num_rows - row < CLEAR_ROWS ? num_rows - row : CLEAR_ROWS),
+            .num_rows = (int32_t)(num_rows - row < step ? num_rows - row : step),
         };
 }
 

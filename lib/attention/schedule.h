@@ -46,7 +46,8 @@ typedef struct clattn_merge_item {
     int32_t num_rows;
     int32_t partial;
     int32_t num_splits; /* 0 = no state: the rows are cleared */
-    int32_t unused[3];
+    int32_t split_rows; /* from a row's partial state to that of its next split */
+    int32_t unused[2];
 } clattn_merge_item;
 
 /* Sizes of a schedule, and the KV partition that goes with it. */
@@ -55,6 +56,7 @@ typedef struct clattn_schedule_counts {
     int64_t num_merge_items;
     int64_t num_partial_rows; /* rows of partial state per kv head */
     int32_t max_splits;
+    int32_t max_item_keys[CLATTN_NUM_PHASES];
     int32_t chunk_blocks[CLATTN_NUM_PHASES]; /* automatic splits: blocks of keys per item */
 } clattn_schedule_counts;
 

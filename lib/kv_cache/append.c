@@ -190,13 +190,17 @@ static clattn_append_operands operands_of(const clattn_kv_cache *cache, const cl
     };
 }
 
-/* A CPU copies all heads of a token in one work-item; elsewhere a work-group takes one head. */
+/*
+ * A CPU copies all heads of a token in one work-item; elsewhere, and where long loops are ended, a work-group takes one
+ * head.
+ */
 static clattn_status launch(clattn_kv_cache *cache, const clattn_kv_append_params *params, const append_rows *rows,
                             cl_kernel kernel, uint32_t work_group_size, const clattn_sync *sync)
 {
     clattn_context *ctx = cache->ctx;
     const uint64_t num_kv_heads = (uint64_t)cache->params.num_kv_heads;
-    const uint64_t heads_per_group = ctx->family == CLATTN_FAMILY_VECTOR ? num_kv_heads : 1;
+    const uint64_t heads_per_group =
+        ctx->family == CLATTN_FAMILY_VECTOR && ctx->facts.max_loop_iterations == 0 ? num_kv_heads : 1;
     uint64_t num_items = 0;
     CLATTN_REQUIRE(&ctx->error,
                    clattn_size_multiply((uint64_t)rows->total_tokens, num_kv_heads / heads_per_group, &num_items) &&

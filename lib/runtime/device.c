@@ -240,6 +240,15 @@ static void read_architecture(cl_device_id device, clattn_device_facts *facts)
     }
 }
 
+/*
+ * Mesa's llvmpipe, behind rusticl, Clover or zink: LP_MAX_TGSI_LOOP_ITERATIONS of its compiler, which Mesa's drivers
+ * for GPUs do not share. The version is not asked: none is known to have lifted it.
+ */
+static uint32_t max_loop_iterations(const char *name)
+{
+    return strstr(name, "llvmpipe") != NULL ? 65535 : 0;
+}
+
 clattn_status clattn_device_read_facts(cl_device_id device, clattn_device_facts *facts, clattn_error *error)
 {
     clattn_device_facts read = {0};
@@ -248,6 +257,7 @@ clattn_status clattn_device_read_facts(cl_device_id device, clattn_device_facts 
     read.preferred_multiple = preferred_multiple(device, read.type);
     read.narrowest_sub_group = narrowest_sub_group(device);
     read_architecture(device, &read);
+    read.max_loop_iterations = max_loop_iterations(read.name);
     *facts = read;
     return CLATTN_OK;
 }

@@ -2,6 +2,8 @@
 /* Default tiles per family; see rows.h. */
 #include "tuning/rows.h"
 
+#include "tuning/loops.h"
+
 /* The smallest power of two >= value, at most limit (a power of two). */
 static int32_t power_of_two_above(int32_t value, int32_t limit)
 {
@@ -163,6 +165,7 @@ void clattn_row_derive(const clattn_device_facts *facts, const clattn_tile_reque
         const int64_t local_bytes = clattn_tile_local_bytes(request, (clattn_phase)phase, &row->tiles[phase]);
         row->local_argument_bytes[phase] = request->family == CLATTN_FAMILY_VECTOR ? (size_t)local_bytes : 0;
     }
+    clattn_loops_limit_row(facts, request, row);
 }
 
 void clattn_row_default(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)

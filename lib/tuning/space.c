@@ -3,6 +3,7 @@
 #include "tuning/space.h"
 
 #include "runtime/size.h"
+#include "tuning/loops.h"
 
 #include <stdio.h>
 
@@ -35,7 +36,8 @@ static bool has_room_for_tiles(const clattn_device_facts *facts)
 
 clattn_family clattn_family_of(const clattn_device_facts *facts)
 {
-    if (facts->type == CLATTN_DEVICE_CPU && has_cache_sized_tiles(facts))
+    /* A vector work-item does the work of a whole group: loops that are ended hit it first. */
+    if (facts->type == CLATTN_DEVICE_CPU && has_cache_sized_tiles(facts) && facts->max_loop_iterations == 0)
         return CLATTN_FAMILY_VECTOR;
     return has_room_for_tiles(facts) ? CLATTN_FAMILY_SIMT : CLATTN_FAMILY_PLAIN;
 }
@@ -53,6 +55,10 @@ void clattn_family_explain(const clattn_device_facts *facts, char reason[CLATTN_
         snprintf(reason, CLATTN_SENTENCE_BYTES, "the device is a GPU");
     else if (facts->type != CLATTN_DEVICE_CPU)
         snprintf(reason, CLATTN_SENTENCE_BYTES, "the device is no CPU, and treated as a GPU");
+    else if (has_cache_sized_tiles(facts) && facts->max_loop_iterations > 0)
+        snprintf(reason, CLATTN_SENTENCE_BYTES,
+                 "the device is a CPU, treated as a GPU, since it ends a work-item's loops after %u rounds",
+                 (unsigned)facts->max_loop_iterations);
     else
         snprintf(reason, CLATTN_SENTENCE_BYTES,
                  "the device is a CPU, and its work-groups have %llu bytes of local memory: %s %llu", local_bytes,
@@ -264,7 +270,7 @@ clattn_status clattn_tile_check(const clattn_device_facts *facts, const clattn_t
                    "tuning: a %s tile of %d x %d at head_dim %d needs %lld bytes of local memory, the limit is %lld",
                    phase == CLATTN_PHASE_PREFILL ? "prefill" : "decode", (int)tile->block_q, (int)tile->block_kv,
                    (int)request->head_dim, (long long)needed, (long long)limit);
-    return CLATTN_OK;
+    return clattn_loops_check(facts, request, phase, tile, error);
 }
 
 bool clattn_has_few_registers(const clattn_device_facts *facts)

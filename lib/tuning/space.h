@@ -41,6 +41,11 @@ typedef struct clattn_row {
     int32_t target_groups;                          /* work-groups that keep the device busy */
     int32_t run_threads;      /* that take runs of work-groups, 0 = the device takes single ones */
     int32_t min_split_tokens; /* a share of the keys below it is not worth a split */
+    /* What a device that ends long loops allows (loops.h), 0 = any number. */
+    int32_t max_item_keys[CLATTN_NUM_PHASES]; /* keys of a work item, whole blocks */
+    int32_t max_splits;                       /* parts of a row's keys that one work-item can merge */
+    int32_t max_merge_rows;                   /* rows of a merge item */
+    int32_t max_sinks;                        /* of a row */
 } clattn_row;
 
 /* The family that a device's facts speak for. */

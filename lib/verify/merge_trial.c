@@ -15,9 +15,9 @@
 #define NUM_KV_HEADS 2
 #define NUM_TOKENS 5
 #define NUM_STATES 3
-#define NUM_ITEMS 2 /* of a plan */
+#define NUM_ITEMS 3 /* of a plan */
 #define RECORD_INTS (sizeof(clattn_merge_item) / sizeof(int32_t))
-#define PLANNED_ROWS 7 /* the packed rows that a plan's first item joins; the second one clears the others */
+#define PLANNED_ROWS 7 /* the packed rows that a plan's items join but for the last, which clears the others */
 
 enum { STREAM_ACC = 11, STREAM_MAX, STREAM_SUM };
 
@@ -98,7 +98,12 @@ static clattn_status new_states(clattn_trial *trial, merge_batch *batch)
 static clattn_status new_items(clattn_trial *trial, merge_batch *batch)
 {
     const clattn_merge_item items[NUM_ITEMS] = {
-        {.num_rows = PLANNED_ROWS, .num_splits = NUM_STATES},
+        {.num_rows = 2, .num_splits = NUM_STATES, .split_rows = PLANNED_ROWS},
+        {.first_row = 2,
+         .num_rows = PLANNED_ROWS - 2,
+         .partial = 2,
+         .num_splits = NUM_STATES,
+         .split_rows = PLANNED_ROWS},
         {.first_row = PLANNED_ROWS, .num_rows = NUM_TOKENS * GROUP_SIZE - PLANNED_ROWS},
     };
     CLATTN_TRY(clattn_trial_new_array(trial, CLATTN_FLOAT32, NUM_ITEMS * RECORD_INTS, &batch->items));

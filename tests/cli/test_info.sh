@@ -79,6 +79,7 @@ def check_device(device):
     positive(device, "num_compute_units", "max_work_group_size", "preferred_multiple", "float_vector_width",
              "local_memory_bytes", "global_memory_bytes", "max_allocation_bytes")
     assert device["architecture"] == "cpu%d" % device["float_vector_width"] or device["type"] != "cpu", device
+    assert device["max_loop_iterations"] == (65535 if "llvmpipe" in device["name"] else 0), device
     assert device["usable"] == (device["error"] is None) == bool(device["rows"]), device
     if not device["usable"]:
         return

@@ -27,13 +27,9 @@ static merge_item load_item(const merge_states *states, const walk_args *args, i
 {
     if (states->planned) {
         const int64_t at = args->items_at + 8 * index;
-        const int64_t num_rows = walk_plan_int(states->plan, at + 2);
-        return (merge_item){walk_plan_int(states->plan, at),
-                            walk_plan_int(states->plan, at + 1),
-                            num_rows,
-                            walk_plan_int(states->plan, at + 3),
-                            num_rows,
-                            walk_plan_int(states->plan, at + 4)};
+        return (merge_item){walk_plan_int(states->plan, at),     walk_plan_int(states->plan, at + 1),
+                            walk_plan_int(states->plan, at + 2), walk_plan_int(states->plan, at + 3),
+                            walk_plan_int(states->plan, at + 5), walk_plan_int(states->plan, at + 4)};
     }
     const int64_t first_row = walk_int(index * states->args.rows_per_item, "a merged row");
     const int64_t left = states->args.num_rows - first_row;

@@ -177,7 +177,32 @@ static void check_pairs(const checker *c, int32_t sequence, const tile_items *ti
     free(num_covers);
 }
 
-/* The partial states of a split tile lie side by side, where one merge item looks for them. */
+/* Merge items join each row of a split tile once, of as many rows as one may have, from partial states at `base` on. */
+static void check_merges(checker *c, int32_t sequence, const tile_items *tile, int32_t base)
+{
+    const clattn_work_item *first = &tile->items[0];
+    const int32_t max_rows = c->problem->row.max_merge_rows;
+    int32_t num_rows = 0;
+    for (int64_t i = 0; i < c->schedule->counts.num_merge_items; i++) {
+        const clattn_merge_item *merge = &c->schedule->merge_items[i];
+        const int32_t row = merge->partial - base;
+        if (merge->num_splits == 0 || row < 0 || row >= first->num_rows * tile->num_items)
+            continue;
+        REQUIRE(merge->first_token == c->problem->spans[sequence].first_token && row == num_rows &&
+                    merge->first_row == first->first_row + row && merge->split_rows == first->num_rows &&
+                    merge->num_splits == tile->num_items,
+                "%s: sequence %d row %d: merge item %lld is not of its %d splits", c->name, sequence, first->first_row,
+                (long long)i, tile->num_items);
+        REQUIRE(merge->num_rows >= 1 && (max_rows == 0 || merge->num_rows <= max_rows),
+                "%s: merge item %lld of %d rows", c->name, (long long)i, merge->num_rows);
+        c->merge_taken[i]++;
+        num_rows += merge->num_rows;
+    }
+    REQUIRE(num_rows == first->num_rows, "%s: sequence %d row %d: %d of %d rows are merged", c->name, sequence,
+            first->first_row, num_rows, first->num_rows);
+}
+
+/* The partial states of a split tile lie side by side, where its merge items look for them. */
 static void check_partials(checker *c, int32_t sequence, const tile_items *tile)
 {
     const clattn_schedule_counts *counts = &c->schedule->counts;
@@ -199,23 +224,13 @@ static void check_partials(checker *c, int32_t sequence, const tile_items *tile)
                     (tile->items[i].partial - base) / first->num_rows < tile->num_items,
                 "%s: partial %d does not belong to those from %d on", c->name, tile->items[i].partial, base);
 
-    int32_t num_found = 0;
-    for (int64_t i = 0; i < counts->num_merge_items; i++) {
-        const clattn_merge_item *merge = &c->schedule->merge_items[i];
-        if (merge->num_splits == 0 || merge->partial != base)
-            continue;
-        REQUIRE(merge->first_token == c->problem->spans[sequence].first_token && merge->first_row == first->first_row &&
-                    merge->num_rows == first->num_rows && merge->num_splits == tile->num_items,
-                "%s: sequence %d row %d: merge item %lld is not of its %d splits", c->name, sequence, first->first_row,
-                (long long)i, tile->num_items);
-        c->merge_taken[i]++;
-        num_found++;
-    }
-    REQUIRE(num_found == 1, "%s: sequence %d row %d: %d merge items", c->name, sequence, first->first_row, num_found);
+    check_merges(c, sequence, tile, base);
 }
 
-static void check_tile(checker *c, int32_t sequence, const tile_items *tile, int32_t block_q)
+static void check_tile(checker *c, int32_t sequence, const tile_items *tile, clattn_phase phase)
 {
+    const int32_t block_q = c->problem->row.tiles[phase].block_q;
+    const int32_t max_keys = c->problem->row.max_item_keys[phase];
     const int64_t num_rows = (int64_t)c->problem->spans[sequence].num_tokens * c->problem->params.group_size;
     for (int32_t i = 0; i < tile->num_items; i++)
         REQUIRE(tile->items[i].num_rows == tile->items[0].num_rows && tile->items[i].num_rows >= 1 &&
@@ -223,6 +238,10 @@ static void check_tile(checker *c, int32_t sequence, const tile_items *tile, int
                     tile->items[i].first_row + (int64_t)tile->items[i].num_rows <= num_rows,
                 "%s: sequence %d rows [%d, +%d) in tiles of %d", c->name, sequence, tile->items[i].first_row,
                 tile->items[i].num_rows, block_q);
+    for (int32_t i = 0; i < tile->num_items; i++)
+        REQUIRE(max_keys == 0 || tile->items[i].kv_end - tile->items[i].kv_begin <= max_keys,
+                "%s: sequence %d: an item of %d keys, at most %d are allowed", c->name, sequence,
+                tile->items[i].kv_end - tile->items[i].kv_begin, max_keys);
     check_pairs(c, sequence, tile);
     if (tile->num_items > 1)
         check_partials(c, sequence, tile);
@@ -239,7 +258,7 @@ static void check_unused_fields(const checker *c)
             REQUIRE(c->schedule->items[phase][i].unused[0] == 0 && c->schedule->items[phase][i].unused[1] == 0,
                     "%s: item %lld has undefined fields", c->name, (long long)i);
     for (int64_t i = 0; i < c->schedule->counts.num_merge_items; i++)
-        for (int field = 0; field < 3; field++)
+        for (int field = 0; field < 2; field++)
             REQUIRE(c->schedule->merge_items[i].unused[field] == 0, "%s: merge item %lld has undefined fields", c->name,
                     (long long)i);
 }
@@ -260,7 +279,7 @@ static void check_sequence(checker *c, int32_t sequence)
         }
         REQUIRE(tile.items[0].first_row == next_row, "%s: sequence %d: a tile at row %d, expected %lld", c->name,
                 sequence, tile.items[0].first_row, (long long)next_row);
-        check_tile(c, sequence, &tile, row->tiles[phase].block_q);
+        check_tile(c, sequence, &tile, phase);
         next_row += tile.items[0].num_rows;
     }
     REQUIRE(next_row == num_rows, "%s: sequence %d: tiles end at row %lld of %lld", c->name, sequence,
@@ -288,6 +307,8 @@ static void check_clear_items(checker *c)
         const int64_t first = (int64_t)item->first_token * params->group_size + item->first_row;
         REQUIRE(item->num_rows >= 1 && first >= begin && first + item->num_rows <= end, "%s: clears rows [%lld, +%d)",
                 c->name, (long long)first, item->num_rows);
+        REQUIRE(params->row->max_merge_rows == 0 || item->num_rows <= params->row->max_merge_rows,
+                "%s: clears %d rows at once", c->name, item->num_rows);
         for (int64_t row = first; row < first + item->num_rows; row++)
             num_clears[row - begin]++;
     }

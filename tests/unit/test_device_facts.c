@@ -71,18 +71,23 @@ cl_int __wrap_clGetPlatformInfo(cl_platform_id id, cl_platform_info what, size_t
     return answer("platform", sizeof "platform", size, value, num_bytes);
 }
 
-static void assert_architecture(cl_device_type type, const char *name, int capability, const char *expected)
+static clattn_device_facts facts_of(cl_device_type type, const char *name)
 {
     clattn_device_facts facts;
     clattn_error error = {.text = ""};
     device.name = name;
     device.type = type;
     device.lanes = 16;
-    device.capability = capability;
     device.asked_for_capability = false;
     assert_int_equal(clattn_device_read_facts(NULL, &facts, &error), CLATTN_OK);
     assert_string_equal(facts.name, name);
-    assert_string_equal(facts.architecture, expected);
+    return facts;
+}
+
+static void assert_architecture(cl_device_type type, const char *name, int capability, const char *expected)
+{
+    device.capability = capability;
+    assert_string_equal(facts_of(type, name).architecture, expected);
 }
 
 static void nvidia_device_has_its_compute_capability(void **state)
@@ -127,6 +132,17 @@ static void longer_names_are_cut(void **state)
                         "gfx0123456789abcdef0123456789ab");
 }
 
+/* Mesa's drivers for CPUs end loops, whichever of its OpenCLs is in front of them; no other is known to. */
+static void llvmpipe_alone_ends_loops(void **state)
+{
+    static const char *const names[] = {"llvmpipe (LLVM 15.0.6, 256 bits)", "zink (llvmpipe (LLVM 17.0.6, 256 bits))"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_int_equal(facts_of(CL_DEVICE_TYPE_CPU, names[i]).max_loop_iterations, 65535);
+    assert_int_equal(facts_of(CL_DEVICE_TYPE_CPU, "pthread-AMD EPYC").max_loop_iterations, 0);
+    assert_int_equal(facts_of(CL_DEVICE_TYPE_GPU, "AMD Radeon RX 6800 (radeonsi, gfx1030)").max_loop_iterations, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +151,7 @@ int main(void)
         cmocka_unit_test(cpu_has_its_lanes),
         cmocka_unit_test(other_devices_have_none),
         cmocka_unit_test(longer_names_are_cut),
+        cmocka_unit_test(llvmpipe_alone_ends_loops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,6 +207,11 @@ static void draw_row(clattn_row *row, support_random *random)
     row->target_groups = support_random_between(random, 1, 200);
     row->min_split_tokens = support_random_between(random, 1, 60);
     row->run_threads = support_random_between(random, 0, 1) == 0 ? 0 : support_random_between(random, 1, 20);
+    if (support_random_between(random, 0, 2) == 0) {
+        for (int phase = 0; phase < CLATTN_NUM_PHASES; phase++)
+            row->max_item_keys[phase] = row->tiles[phase].block_kv * support_random_between(random, 1, 6);
+        row->max_merge_rows = support_random_between(random, 1, 9);
+    }
 }
 
 static void draw_lengths(support_random *random, int32_t longest, int32_t *q_len, int32_t *context_len)
@@ -260,14 +265,15 @@ static void describe(const model_case *problem, uint64_t seed, char *text)
 {
     const clattn_schedule_params *params = &problem->params;
     const clattn_row *row = &problem->row;
-    int length =
-        snprintf(text, NAME_BYTES,
-                 "seed=%llu group_size=%d kv_heads=%d num_splits=%d invariant=%d window_left=%d total_tokens=%d "
-                 "decode=%dx%dx%d prefill=%dx%dx%d decode_max_rows=%d target=%d min_split=%d lengths=",
-                 (unsigned long long)seed, params->group_size, params->num_kv_heads, params->num_splits,
-                 params->batch_invariant, params->window_left, params->total_tokens, row->tiles[0].block_q,
-                 row->tiles[0].block_kv, row->tiles[0].heads, row->tiles[1].block_q, row->tiles[1].block_kv,
-                 row->tiles[1].heads, row->decode_max_rows, row->target_groups, row->min_split_tokens);
+    int length = snprintf(
+        text, NAME_BYTES,
+        "seed=%llu group_size=%d kv_heads=%d num_splits=%d invariant=%d window_left=%d total_tokens=%d "
+        "decode=%dx%dx%d prefill=%dx%dx%d decode_max_rows=%d target=%d min_split=%d max_keys=%d/%d merge_rows=%d "
+        "lengths=",
+        (unsigned long long)seed, params->group_size, params->num_kv_heads, params->num_splits, params->batch_invariant,
+        params->window_left, params->total_tokens, row->tiles[0].block_q, row->tiles[0].block_kv, row->tiles[0].heads,
+        row->tiles[1].block_q, row->tiles[1].block_kv, row->tiles[1].heads, row->decode_max_rows, row->target_groups,
+        row->min_split_tokens, row->max_item_keys[0], row->max_item_keys[1], row->max_merge_rows);
     for (int32_t s = 0; s < params->num_seqs && length < NAME_BYTES - 32; s++)
         length += snprintf(text + length, (size_t)(NAME_BYTES - length), "%d/%d,", problem->spans[s].num_tokens,
                            problem->spans[s].kv_end);

@@ -130,6 +130,20 @@ static void the_family_is_explained(void **state)
     assert_string_equal(answer.family_reason, "the call's override names it");
 }
 
+static void a_cpu_that_ends_loops_is_treated_as_a_gpu(void **state)
+{
+    clattn_device_facts facts = cpu;
+    (void)state;
+    facts.local_memory_bytes = 1024 * KIB;
+    facts.max_loop_iterations = 65535;
+    const clattn_tuning_query_params params = plain_params();
+    const clattn_tuning_answer answer = require_answer(&facts, &params);
+    assert_int_equal(answer.family, CLATTN_FAMILY_SIMT);
+    assert_string_equal(answer.family_reason,
+                        "the device is a CPU, treated as a GPU, since it ends a work-item's loops "
+                        "after 65535 rounds");
+}
+
 /* An override that says nothing about a phase's tile leaves that phase with its row. */
 static void the_level_is_told_for_each_phase(void **state)
 {
@@ -270,6 +284,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_devices_row_answers),
         cmocka_unit_test(the_family_is_explained),
+        cmocka_unit_test(a_cpu_that_ends_loops_is_treated_as_a_gpu),
         cmocka_unit_test(the_level_is_told_for_each_phase),
         cmocka_unit_test(questions_that_make_no_sense_are_refused),
         cmocka_unit_test(devices_without_room_are_refused_with_the_reason),

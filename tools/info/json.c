@@ -35,6 +35,7 @@ static bool add_facts(cJSON *object, const clattn_device_facts *facts)
            add_uint(object, "preferred_multiple", facts->preferred_multiple) &&
            add_uint(object, "narrowest_sub_group", facts->narrowest_sub_group) &&
            add_uint(object, "float_vector_width", facts->float_vector_width) &&
+           add_uint(object, "max_loop_iterations", facts->max_loop_iterations) &&
            add_uint(object, "local_memory_bytes", facts->local_memory_bytes) &&
            add_uint(object, "global_memory_bytes", facts->global_memory_bytes) &&
            add_uint(object, "max_allocation_bytes", facts->max_allocation_bytes);

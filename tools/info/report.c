@@ -45,6 +45,8 @@ static void print_facts(const clattn_device_facts *facts)
     print_bytes(facts->local_memory_bytes);
     if (facts->narrowest_sub_group > 0)
         printf("; sub-groups from %u work-items", facts->narrowest_sub_group);
+    if (facts->max_loop_iterations > 0)
+        printf("; loops are ended after %u rounds", facts->max_loop_iterations);
     printf("\n  memory       ");
     print_bytes(facts->global_memory_bytes);
     printf(", in buffers of at most ");
