@@ -60,6 +60,38 @@ CLATTN_API const char *clattn_context_cache_dir(const clattn_context *ctx);
  */
 CLATTN_API clattn_status clattn_context_visit_cache(clattn_context *ctx, clattn_cache_visitor visit, void *user);
 
+/** Which files a clearing removes: those of all devices, drivers and versions. */
+typedef enum clattn_cache_part {
+    CLATTN_CACHE_USELESS = 0,  /* damaged, foreign, and temporary ones that have been there for an hour */
+    CLATTN_CACHE_PROGRAMS = 1, /* those, and programs; what is known of kernels stays: verdicts and notes */
+    CLATTN_CACHE_ALL = 2,      /* everything */
+    CLATTN_NUM_CACHE_PARTS = 3
+} clattn_cache_part;
+
+/** "useless", "programs", "all"; "invalid" otherwise. */
+CLATTN_API const char *clattn_cache_part_name(clattn_cache_part part);
+
+/** What a clearing has removed. */
+typedef struct clattn_cache_cleared {
+    uint64_t num_files;
+    uint64_t num_bytes;
+} clattn_cache_cleared;
+
+/**
+ * Removes files from the context's cache directory, after reading them as clattn_context_visit_cache() does. No other
+ * file is touched, and the directory stays. The programs that the context holds in memory stay in use.
+ *
+ * Edge      *cleared counts what was removed, also on failure; NULL = not wanted. A context without a disk cache and a
+ *           directory that is not there hold no files. Other processes may be using the directory: they build what
+ *           they miss. A foreign file may be of use to another version of clattn
+ * Errors    INVALID_ARGUMENT  ctx is NULL; part out of range; the directory cannot be read; the process has too many
+ *                             files open; a file cannot be removed: all others are
+ *           OUT_OF_MEMORY     some files may have been removed
+ * Since     0.1
+ */
+CLATTN_API clattn_status clattn_context_clear_cache(clattn_context *ctx, clattn_cache_part part,
+                                                    clattn_cache_cleared *cleared);
+
 #ifdef __cplusplus
 }
 #endif

@@ -84,13 +84,13 @@ static void describe(const clattn_cache_contents *contents, clattn_cache_file *f
     file->verdict = judged != NULL ? verdict : NULL;
 }
 
-static clattn_status refuse(const char *path, int reason, clattn_error *error)
+clattn_status clattn_cache_refuse(const char *path, const char *what, int reason, clattn_error *error)
 {
     char text[128];
     if (strerror_r(reason, text, sizeof text) != 0)
         snprintf(text, sizeof text, "error %d", reason);
     return clattn_error_set(error, reason == ENOMEM ? CLATTN_OUT_OF_MEMORY : CLATTN_INVALID_ARGUMENT,
-                            "cache: %s cannot be read: %s", path, text);
+                            "cache: %s cannot be %s: %s", path, what, text);
 }
 
 /* Whether a file could not be opened for a reason that says nothing of the file. */
@@ -110,7 +110,7 @@ static bool visit_contents(visit_state *state, const clattn_cache_entry *entry)
     if (descriptor < 0 && errno == ENOENT) /* vanished */
         return true;
     if (descriptor < 0 && is_ours_to_blame(errno)) {
-        state->status = refuse(entry->path, errno, state->error);
+        state->status = clattn_cache_refuse(entry->path, "read", errno, state->error);
         return false;
     }
     if (descriptor >= 0) {
@@ -147,5 +147,5 @@ clattn_status clattn_cache_visit(const char *directory, clattn_cache_visitor vis
 {
     visit_state state = {.visit = visit, .user = user, .status = CLATTN_OK, .error = error};
     const int result = directory != NULL ? clattn_cache_walk(directory, visit_entry, &state) : 0;
-    return result != 0 ? refuse(directory, result, error) : state.status;
+    return result != 0 ? clattn_cache_refuse(directory, "read", result, error) : state.status;
 }

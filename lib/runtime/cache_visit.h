@@ -10,4 +10,8 @@
 /* As clattn_context_visit_cache() says; a directory of NULL holds no files. */
 clattn_status clattn_cache_visit(const char *directory, clattn_cache_visitor visit, void *user, clattn_error *error);
 
+/* The sentence of a path that could not be, say, "read", for the reason of an errno, and the status that goes with it.
+ */
+clattn_status clattn_cache_refuse(const char *path, const char *what, int reason, clattn_error *error);
+
 #endif

@@ -4,6 +4,7 @@
  * program.c's, and which family suits a device is decided from its facts in tuning/space.c.
  */
 #include "runtime/context.h"
+#include "runtime/cache_clear.h"
 #include "runtime/cache_visit.h"
 #include "runtime/device.h"
 #include "tuning/space.h"
@@ -264,6 +265,19 @@ clattn_status clattn_context_visit_cache(clattn_context *ctx, clattn_cache_visit
         return CLATTN_INVALID_ARGUMENT;
     CLATTN_REQUIRE(&ctx->error, visit != NULL, CLATTN_INVALID_ARGUMENT, "visit is NULL");
     return clattn_cache_visit(clattn_context_cache_dir(ctx), visit, user, &ctx->error);
+}
+
+clattn_status clattn_context_clear_cache(clattn_context *ctx, clattn_cache_part part, clattn_cache_cleared *cleared)
+{
+    clattn_cache_cleared unused;
+    if (cleared == NULL)
+        cleared = &unused;
+    *cleared = (clattn_cache_cleared){0};
+    if (ctx == NULL)
+        return CLATTN_INVALID_ARGUMENT;
+    CLATTN_REQUIRE(&ctx->error, (int)part >= 0 && part < CLATTN_NUM_CACHE_PARTS, CLATTN_INVALID_ARGUMENT,
+                   "part: expected 0..%d, got %d", CLATTN_NUM_CACHE_PARTS - 1, (int)part);
+    return clattn_cache_clear(clattn_context_cache_dir(ctx), part, cleared, &ctx->error);
 }
 
 clattn_status clattn_context_visit_programs(clattn_context *ctx, clattn_program_visitor visit, void *user)

@@ -271,6 +271,14 @@ struct dirent *__wrap_readdir64(DIR *directory)
     return file_fails("readdir", EIO, CLATTN_INVALID_ARGUMENT) ? NULL : __real_readdir64(directory);
 }
 
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+
+int __wrap_unlink(const char *path)
+{
+    return file_fails("unlink", EACCES, CLATTN_INVALID_ARGUMENT) ? -1 : __real_unlink(path);
+}
+
 /* A function that gives -1 on failure and leaves nothing to be closed. */
 #define WRAP(type, function, error, parameters, arguments)                                                             \
     type __real_##function parameters;                                                                                 \
@@ -287,5 +295,4 @@ WRAP(int, mkdir, EACCES, (const char *path, mode_t mode), (path, mode))
 WRAP(ssize_t, read, EIO, (int file, void *bytes, size_t num_bytes), (file, bytes, num_bytes))
 WRAP(int, rename, EACCES, (const char *from, const char *to), (from, to))
 WRAP(int, stat64, EIO, (const char *path, struct stat *facts), (path, facts))
-WRAP(int, unlink, EACCES, (const char *path), (path))
 WRAP(ssize_t, write, ENOSPC, (int file, const void *bytes, size_t num_bytes), (file, bytes, num_bytes))

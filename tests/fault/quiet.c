@@ -20,6 +20,12 @@ static void call_cache_file_state_name(fault_world *world)
     (void)clattn_cache_file_state_name(CLATTN_CACHE_FILE_DAMAGED);
 }
 
+static void call_cache_part_name(fault_world *world)
+{
+    (void)world;
+    (void)clattn_cache_part_name(CLATTN_CACHE_ALL);
+}
+
 static void call_context_cache_dir(fault_world *world)
 {
     (void)clattn_context_cache_dir(world->device.ctx);
@@ -235,6 +241,7 @@ const fault_quiet_function fault_quiet_functions[] = {
     {"clattn_batch_class_name", call_batch_class_name},
     {"clattn_batch_class_of", call_batch_class_of},
     {"clattn_cache_file_state_name", call_cache_file_state_name},
+    {"clattn_cache_part_name", call_cache_part_name},
     {"clattn_context_cache_dir", call_context_cache_dir},
     {"clattn_context_cache_stats", call_context_cache_stats},
     {"clattn_context_cl_context", call_context_cl_context},

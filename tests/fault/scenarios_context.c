@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Devices and contexts. */
 #include "scenario.h"
+
+#include "runtime/program_cache.h"
 #include "support/directory.h"
 #include "support/tuning_rows.h"
 
@@ -9,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -181,6 +184,33 @@ static void check_visit(fault_world *world)
     assert_in_range(world->num_files, 0, 1);
 }
 
+#define DAMAGED_NAME "0123456789abcdef0123456789abcdef" CLATTN_CACHE_SUFFIX
+
+/* A program and a damaged file. */
+static void prepare_clear(fault_world *world)
+{
+    char path[SUPPORT_PATH_BYTES];
+    fault_world_renew_context(world, world->directory);
+    support_attention_run(world->attention, &world->device);
+    support_path_join(path, world->directory, DAMAGED_NAME);
+    support_file_write(path, "damage", 6);
+}
+
+static clattn_status call_clear(fault_world *world)
+{
+    return clattn_context_clear_cache(world->device.ctx, CLATTN_CACHE_USELESS, &world->cleared);
+}
+
+/* A file that cannot be looked at may have vanished, and one that cannot be read is as good as damaged. */
+static void check_clear(fault_world *world)
+{
+    char path[SUPPORT_PATH_BYTES];
+    assert_in_range(world->cleared.num_files, 0, 2);
+    assert_in_range(support_directory_list(world->directory, path), 0, 2);
+    support_path_join(path, world->directory, DAMAGED_NAME);
+    assert_true(world->cleared.num_files == 0 || access(path, F_OK) != 0);
+}
+
 static void count_program(void *user, const clattn_program_info *info)
 {
     fault_world *world = user;
@@ -268,6 +298,12 @@ static const fault_scenario scenarios[] = {
      .open = open_cached,
      .call = call_visit,
      .check = check_visit},
+    {.function = "clattn_context_clear_cache",
+     .variant = "damaged file",
+     .open = open_attention,
+     .prepare = prepare_clear,
+     .call = call_clear,
+     .check = check_clear},
     {.function = "clattn_context_visit_programs",
      .variant = "one program",
      .open = open_cached,

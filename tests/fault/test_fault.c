@@ -73,7 +73,7 @@ static bool explains_sentence(const fault_event *event, clattn_status status, co
     if (status == CLATTN_NO_DEVICE)
         return sentence[0] != '\0';
     if (event->kind == FAULT_FILE)
-        return strstr(sentence, "cannot be read") != NULL;
+        return strstr(sentence, "cannot be ") != NULL;
     if (event->kind == FAULT_MEMORY)
         return contains_in_any_case(sentence, "memory");
     return strstr(sentence, event->function) != NULL;

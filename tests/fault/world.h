@@ -29,8 +29,9 @@ typedef struct fault_world {
     clattn_device_facts facts;
     int32_t num_devices;
     int32_t device_index;
-    int num_rows;     /* of a tuning file, seen by a visitor */
-    int num_files;    /* of a cache directory, seen by a visitor */
+    int num_rows;  /* of a tuning file, seen by a visitor */
+    int num_files; /* of a cache directory, seen by a visitor */
+    clattn_cache_cleared cleared;
     int num_programs; /* of a context, seen by a visitor */
     cl_event event;
     char logged[FAULT_SENTENCE_BYTES]; /* the last line of level ERROR that `made` or its creation logged */

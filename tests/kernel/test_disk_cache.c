@@ -466,6 +466,43 @@ static void no_directory_lists_no_file(void **state)
     clattn_context_destroy(&ctx);
 }
 
+/* What the context has in memory goes on working. */
+static void cleared_directory_is_filled_again(void **state)
+{
+    clattn_cache_cleared cleared = {.num_files = 77};
+    clattn_context *ctx = use_program(*state, 0, 4);
+    const uint64_t num_bytes = bytes_on_disk(ctx);
+    assert_int_equal(clattn_context_clear_cache(ctx, CLATTN_CACHE_USELESS, &cleared), CLATTN_OK);
+    assert_int_equal(cleared.num_files, 0);
+    assert_int_equal(clattn_context_clear_cache(ctx, CLATTN_CACHE_ALL, &cleared), CLATTN_OK);
+    assert_int_equal(cleared.num_files, 1);
+    assert_int_equal(cleared.num_bytes, num_bytes);
+    assert_int_equal(bytes_on_disk(ctx), 0);
+    (void)program_require_kernel(ctx, 4);
+    program_assert_stats(ctx, 1, 1, 0, 0);
+    clattn_context_destroy(&ctx);
+    program_assert_fresh_context(*state, 1, 0, 0);
+    program_assert_fresh_context(*state, 0, 1, 0);
+}
+
+static void clearing_checks_its_arguments(void **state)
+{
+    static const clattn_cache_part wrong[] = {CLATTN_NUM_CACHE_PARTS, (clattn_cache_part)-1};
+    clattn_context *ctx = use_program(*state, 0, 4);
+    for (int i = 0; i < 2; i++) {
+        clattn_cache_cleared cleared = {.num_files = 77, .num_bytes = 77};
+        assert_int_equal(clattn_context_clear_cache(ctx, wrong[i], &cleared), CLATTN_INVALID_ARGUMENT);
+        assert_non_null(strstr(clattn_context_last_error(ctx), "part: expected 0..2, got "));
+        assert_int_equal(cleared.num_files, 0);
+        assert_int_equal(cleared.num_bytes, 0);
+    }
+    assert_int_equal(clattn_context_clear_cache(NULL, CLATTN_CACHE_ALL, NULL), CLATTN_INVALID_ARGUMENT);
+    assert_true(bytes_on_disk(ctx) > 0);
+    assert_int_equal(clattn_context_clear_cache(ctx, CLATTN_CACHE_ALL, NULL), CLATTN_OK);
+    assert_int_equal(bytes_on_disk(ctx), 0);
+    clattn_context_destroy(&ctx);
+}
+
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, support_directory_setup, support_directory_teardown)
 
 int main(void)
@@ -487,6 +524,8 @@ int main(void)
         IN_DIRECTORY(unlimited_cache_keeps_everything),
         IN_DIRECTORY(files_are_listed_with_their_device),
         cmocka_unit_test(no_directory_lists_no_file),
+        IN_DIRECTORY(cleared_directory_is_filled_again),
+        IN_DIRECTORY(clearing_checks_its_arguments),
     };
     if (clattn_device_count() == 0) {
         fprintf(stderr, "no OpenCL device\n");
