@@ -26,6 +26,7 @@ static clattn_plan_params plan_params(const bench_call *call)
         .head_dim_v = problem->shape.head_dim_v,
         .sliding_window = problem->shape.sliding_window,
         .num_splits = problem->num_splits,
+        .tuning = call->tuning,
     };
     if (call->operation->dense) {
         params.dense = true;
@@ -78,11 +79,12 @@ static bool make_results(bench_call *call)
 }
 
 bool bench_call_init(bench_call *call, const bench_operands *operands, const bench_operation *operation,
-                     bench_phases phases)
+                     bench_phases phases, const clattn_tuning *tuning)
 {
     *call = (bench_call){
         .operands = operands,
         .operation = operation,
+        .tuning = tuning,
         .out_dtype = operation->statistics ? CLATTN_FLOAT32 : operands->problem->dtype,
     };
     if (bench_sequences_init_part(&call->sequences, &operands->sequences, phases)) {

@@ -9,8 +9,9 @@
 typedef struct bench_call {
     const bench_operands *operands; /* borrowed */
     const bench_operation *operation;
-    bench_sequences sequences; /* those of the operands, or a part of them */
-    bench_batch batch;         /* for counting; its lists are the sequences' */
+    const clattn_tuning *tuning; /* borrowed; NULL = the device's row */
+    bench_sequences sequences;   /* those of the operands, or a part of them */
+    bench_batch batch;           /* for counting; its lists are the sequences' */
     clattn_dtype out_dtype;
     cl_mem out;
     cl_mem max, denominator; /* NULL if the operation does not write them */
@@ -21,9 +22,12 @@ typedef struct bench_call {
     int32_t next_layer;   /* which K and V the next enqueue reads */
 } bench_call;
 
-/* Plans the operation on those sequences of the operands that are of one of the phases; the operands outlive it. */
+/*
+ * Plans the operation on those sequences of the operands that are of one of the phases, with a tuning of its own or,
+ * for NULL, the device's row; operands and tuning outlive it.
+ */
 bool bench_call_init(bench_call *call, const bench_operands *operands, const bench_operation *operation,
-                     bench_phases phases);
+                     bench_phases phases, const clattn_tuning *tuning);
 
 /* Accepts a half-made or zeroed object. */
 void bench_call_finish(bench_call *call);

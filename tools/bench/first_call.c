@@ -77,7 +77,7 @@ static bool run_child(const bench_first_call_params *params, const char *folder,
         return false;
     bool good = bench_operands_init(&operands, ctx, params->problem, &operations);
     if (good) {
-        good = bench_call_init(&call, &operands, params->operation, BENCH_ALL_PHASES);
+        good = bench_call_init(&call, &operands, params->operation, BENCH_ALL_PHASES, NULL);
         if (good) {
             good = time_call(ctx, &call, answer);
             bench_call_finish(&call);

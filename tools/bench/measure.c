@@ -14,12 +14,7 @@
 #define MAX_REPEATS (1 << 20)
 
 /* What num_repeats operations and one wait for all of them took. */
-typedef struct sample {
-    double seconds;
-    double busy_threads;
-} sample;
-
-static bool time_operations(const bench_probes *probes, const bench_subject *subject, int num_repeats, sample *took)
+static bool time_operations(cl_command_queue queue, const bench_subject *subject, int num_repeats, bench_sample *took)
 {
     const double process_start = bench_process_time();
     const double start = bench_now();
@@ -27,28 +22,35 @@ static bool time_operations(const bench_probes *probes, const bench_subject *sub
         if (!subject->enqueue(subject->user))
             return false;
     }
-    if (!tool_check_cl(clFinish(probes->queue), "clFinish"))
+    if (!tool_check_cl(clFinish(queue), "clFinish"))
         return false;
     took->seconds = bench_now() - start;
     took->busy_threads = (bench_process_time() - process_start) / took->seconds;
     return true;
 }
 
-/* Warms up and finds how many operations fill a sample. */
-static bool calibrate(const bench_probes *probes, bench_subject *subject)
+bool bench_subject_calibrate(cl_command_queue queue, bench_subject *subject)
 {
-    sample took = {0};
+    bench_sample took = {0};
     subject->num_repeats = 1;
-    if (!time_operations(probes, subject, subject->num_warmups, &took))
+    if (!time_operations(queue, subject, subject->num_warmups, &took))
         return false;
     for (;;) {
-        if (!time_operations(probes, subject, subject->num_repeats, &took))
+        if (!time_operations(queue, subject, subject->num_repeats, &took))
             return false;
         if (took.seconds >= SAMPLE_SECONDS || subject->num_repeats >= MAX_REPEATS)
             return true;
         const double factor = fmin(10.0, 1.2 * SAMPLE_SECONDS / took.seconds);
         subject->num_repeats = (int)ceil(subject->num_repeats * factor);
     }
+}
+
+bool bench_subject_sample(cl_command_queue queue, const bench_subject *subject, bench_sample *took)
+{
+    if (!time_operations(queue, subject, subject->num_repeats, took))
+        return false;
+    took->seconds /= subject->num_repeats;
+    return true;
 }
 
 /* One array per measured thing; the subjects' stand one behind the other. */
@@ -71,10 +73,10 @@ static bool run_round(const bench_probes *probes, const bench_subject *subjects,
     for (size_t turn = 0; turn < (size_t)num_subjects; turn++) {
         const size_t index = (round + turn) % (size_t)num_subjects;
         const bench_subject *subject = &subjects[index];
-        sample took = {0};
-        if (!time_operations(probes, subject, subject->num_repeats, &took))
+        bench_sample took = {0};
+        if (!bench_subject_sample(probes->queue, subject, &took))
             return false;
-        samples->seconds[index * samples->runs + round] = took.seconds / subject->num_repeats;
+        samples->seconds[index * samples->runs + round] = took.seconds;
         samples->busy[index * samples->runs + round] = took.busy_threads;
     }
     tool_progress_bar((int)round + 1, (int)samples->runs, "round %zu of %zu: %.3f ms", round + 1, samples->runs,
@@ -127,7 +129,7 @@ bool bench_measure(const bench_probes *probes, bench_subject *subjects, int num_
 
     bool good = true;
     for (int i = 0; good && i < num_subjects; i++)
-        good = calibrate(probes, &subjects[i]);
+        good = bench_subject_calibrate(probes->queue, &subjects[i]);
     for (size_t round = 0; good && round < count; round++)
         good = run_round(probes, subjects, num_subjects, round, &samples);
     for (int i = 0; good && i < num_subjects; i++)

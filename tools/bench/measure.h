@@ -25,6 +25,18 @@ typedef struct bench_subject {
     double busy_threads; /* processor time over wall time: threads of this process that ran at once, on average */
 } bench_subject;
 
+/* What one operation took, as the average over the repeats of a sample. */
+typedef struct bench_sample {
+    double seconds;
+    double busy_threads; /* as in a subject */
+} bench_sample;
+
+/* Warms a subject up and finds how many operations fill a sample. */
+bool bench_subject_calibrate(cl_command_queue queue, bench_subject *subject);
+
+/* Takes one sample of a calibrated subject, and waits for it. */
+bool bench_subject_sample(cl_command_queue queue, const bench_subject *subject, bench_sample *took);
+
 /* What the device did in the same rounds. */
 typedef struct bench_measurement {
     int runs; /* rounds */

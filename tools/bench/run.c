@@ -19,7 +19,7 @@ typedef struct call_list {
 static bool add_call(call_list *list, const bench_operands *operands, const bench_operation *operation,
                      bench_phases phases)
 {
-    if (!bench_call_init(&list->calls[list->count], operands, operation, phases))
+    if (!bench_call_init(&list->calls[list->count], operands, operation, phases, NULL))
         return false;
     list->count++;
     return true;
