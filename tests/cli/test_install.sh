@@ -29,7 +29,7 @@ version=$("$pkg_config" --modversion clattn)
 diff "$stage/headers_expected" "$stage/headers_installed"
 
 # The tools that were built are installed, and find the library.
-for tool in cl-bench cl-info; do
+for tool in cl-bench cl-info cl-tune; do
     [ ! -e "$build/tools/$tool" ] || "$stage$prefix/bin/$tool" --help >"$stage/help"
 done
 

@@ -4,17 +4,15 @@
 
 #include "bench/call.h"
 #include "bench/clock.h"
+#include "common/folder.h"
 #include "common/message.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define PATH_BYTES 4096
 
 /* Where drivers keep what they have compiled: PoCL, NVIDIA, Mesa, Intel, and those that follow XDG. */
 static const char *const driver_caches[] = {"POCL_CACHE_DIR", "CUDA_CACHE_PATH", "MESA_SHADER_CACHE_DIR",
@@ -25,23 +23,6 @@ typedef struct child_answer {
     double seconds;
     int32_t num_built, num_disk_hits;
 } child_answer;
-
-/* Removes a folder and all that is in it; a failure leaves files behind and is no error of the measurement. */
-static void remove_tree(const char *path)
-{
-    DIR *folder = opendir(path);
-    for (const struct dirent *entry = folder ? readdir(folder) : NULL; entry; entry = readdir(folder)) {
-        char child[PATH_BYTES];
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        const int length = snprintf(child, sizeof child, "%s/%s", path, entry->d_name);
-        if (length > 0 && (size_t)length < sizeof child && unlink(child) != 0)
-            remove_tree(child);
-    }
-    if (folder)
-        closedir(folder);
-    (void)rmdir(path);
-}
 
 static bool time_call(clattn_context *ctx, bench_call *call, child_answer *answer)
 {
@@ -63,7 +44,7 @@ static bool run_child(const bench_first_call_params *params, const char *folder,
         if (setenv(driver_caches[i], folder, 1) != 0)
             return tool_error("out of memory");
     }
-    char cache_dir[PATH_BYTES];
+    char cache_dir[TOOL_PATH_BYTES];
     const int length = snprintf(cache_dir, sizeof cache_dir, "%s/clattn", folder);
     if (length < 0 || (size_t)length >= sizeof cache_dir)
         return tool_error("%s is too long a name", folder);
@@ -114,17 +95,15 @@ static bool measure_child(const bench_first_call_params *params, const char *fol
 
 bool bench_first_call_measure(const bench_first_call_params *params, bench_first_call *calls)
 {
-    const char *parent = getenv("TMPDIR");
-    char folder[PATH_BYTES];
-    const int length = snprintf(folder, sizeof folder, "%s/clattn_bench_XXXXXX", parent && *parent ? parent : "/tmp");
-    if (length < 0 || (size_t)length >= sizeof folder || !mkdtemp(folder))
-        return tool_error("cannot make a folder for caches: %s", strerror(errno));
+    char folder[TOOL_PATH_BYTES];
+    if (!tool_folder_make("clattn_bench", folder))
+        return false;
     child_answer cold;
     child_answer warm;
     tool_progress("the first call of %s, with and without caches", params->operation->name);
     const bool good = measure_child(params, folder, &cold) && measure_child(params, folder, &warm);
     if (good)
         *calls = (bench_first_call){cold.seconds, warm.seconds, cold.num_built, warm.num_disk_hits};
-    remove_tree(folder);
+    tool_folder_remove(folder);
     return good;
 }

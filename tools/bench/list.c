@@ -4,6 +4,7 @@
 
 #include "bench/operation.h"
 #include "bench/workloads.h"
+#include "common/devices.h"
 #include "common/shapes.h"
 
 #include <clattn/clattn.h>
@@ -50,21 +51,6 @@ static void print_names(const char *heading, tool_name_at names, FILE *file)
     fputc('\n', file);
 }
 
-static void print_devices(FILE *file)
-{
-    const int32_t count = clattn_device_count();
-    fprintf(file, "devices\n");
-    if (count == 0)
-        fprintf(file, "  none\n");
-    for (int32_t i = 0; i < count; i++) {
-        clattn_device_facts facts;
-        if (clattn_device_query(i, &facts) == CLATTN_OK)
-            fprintf(file, "  %-2d %s / %s\n", (int)i, facts.platform, facts.name);
-        else
-            fprintf(file, "  %-2d does not answer\n", (int)i);
-    }
-}
-
 void bench_list_print(FILE *file)
 {
     print_operations(file);
@@ -73,5 +59,6 @@ void bench_list_print(FILE *file)
     print_names("dtypes", tool_dtype_name_at, file);
     print_names("layouts", tool_layout_name_at, file);
     print_names("families", tool_family_name_at, file);
-    print_devices(file);
+    fputs("devices\n", file);
+    (void)tool_devices_print(file);
 }

@@ -5,6 +5,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* What the checks have seen. */
+static bool failed_for_memory;
+
+bool tool_failed_for_memory(void)
+{
+    return failed_for_memory;
+}
+
 bool tool_error(const char *format, ...)
 {
     va_list arguments;
@@ -21,6 +29,8 @@ bool tool_check_cl(cl_int result, const char *call)
 {
     if (result == CL_SUCCESS)
         return true;
+    failed_for_memory =
+        failed_for_memory || result == CL_OUT_OF_HOST_MEMORY || result == CL_MEM_OBJECT_ALLOCATION_FAILURE;
     return tool_error("%s failed with OpenCL error %d", call, (int)result);
 }
 
@@ -28,6 +38,7 @@ bool tool_check(const clattn_context *ctx, clattn_status status, const char *cal
 {
     if (status == CLATTN_OK)
         return true;
+    failed_for_memory = failed_for_memory || status == CLATTN_OUT_OF_MEMORY || status == CLATTN_OUT_OF_DEVICE_MEMORY;
     const char *sentence = ctx ? clattn_context_last_error(ctx) : clattn_status_message(status);
     return tool_error("%s: %s: %s", call, clattn_status_name(status), sentence);
 }

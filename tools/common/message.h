@@ -16,6 +16,9 @@ bool tool_check_cl(cl_int result, const char *call);
 /* True for CLATTN_OK; otherwise names the call, the status and the context's sentence (ctx NULL: the general one). */
 bool tool_check(const clattn_context *ctx, clattn_status status, const char *call);
 
+/* Whether one of the two checks above has ever failed for want of memory, the host's or the device's. */
+bool tool_failed_for_memory(void);
+
 /* Prints the context's warnings and errors: a clattn_log_callback. */
 void tool_log(void *user, clattn_log_level level, const char *message);
 

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The small batch, its truth and the comparison; see proof.h. */
+#include "tune/proof.h"
+
+#include "bench/buffers.h"
+#include "bench/call.h"
+#include "bench/storage.h"
+#include "common/message.h"
+
+#include "reference/attention.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Odd lengths, one key, whole pages, and enough keys for splits; prefills of some tiles and of a part of one. */
+#define DECODE_CONTEXT_LENS "1,16,93,129,301,777"
+#define PREFILL_Q_LENS "37,130,5"
+#define PREFILL_CONTEXT_LENS "37,203,300"
+
+#define NUM_FORCED_SPLITS 3
+#define GUARD_ELEMENTS 256 /* behind out, that nobody may write */
+
+/* Where K or V stand in their buffer, in elements. */
+typedef struct storage_order {
+    int64_t first, page, slot, head;
+} storage_order;
+
+static int64_t num_pages_of(const tune_proof *proof)
+{
+    return proof->operation->dense ? proof->lengths.num_seqs : proof->sequences.num_pages;
+}
+
+static int64_t page_size_of(const tune_proof *proof)
+{
+    return proof->operation->dense ? proof->sequences.max_context_len : proof->problem.page_size;
+}
+
+static storage_order order_of(const tune_proof *proof, bool of_values)
+{
+    const int64_t heads = proof->problem.shape.num_kv_heads;
+    const int64_t width = of_values ? proof->problem.shape.head_dim_v : proof->problem.shape.head_dim;
+    const int64_t slots = page_size_of(proof);
+    switch (proof->operation->dense ? CLATTN_KV_NHD : proof->problem.layout) {
+    case CLATTN_KV_COMBINED:
+        return (storage_order){of_values ? width : 0, slots * 2 * heads * width, 2 * heads * width, 2 * width};
+    case CLATTN_KV_HND:
+        return (storage_order){0, heads * slots * width, width, slots * width};
+    case CLATTN_KV_HEADS_FIRST:
+        return (storage_order){0, slots * width, width, num_pages_of(proof) * slots * width};
+    default:
+        return (storage_order){0, slots * heads * width, heads * width, width};
+    }
+}
+
+static bool is_combined(const tune_proof *proof)
+{
+    return !proof->operation->dense && proof->problem.layout == CLATTN_KV_COMBINED;
+}
+
+static int64_t num_outputs(const tune_proof *proof)
+{
+    const tool_shape *shape = &proof->problem.shape;
+    return (int64_t)proof->lengths.total_tokens * shape->num_q_heads * shape->head_dim_v;
+}
+
+/* The page of a sequence's token. */
+static int64_t page_of(const tune_proof *proof, int32_t seq, int64_t token)
+{
+    if (proof->operation->dense)
+        return seq;
+    const size_t row = (size_t)seq * (size_t)proof->sequences.pages_per_seq;
+    return proof->sequences.block_tables[row + (size_t)(token / proof->problem.page_size)];
+}
+
+/* Makes every slot NaN that holds no token; `used` [num_pages * page_size] is scratch. */
+static void poison(tune_proof *proof, bool *used)
+{
+    const int64_t slots = page_size_of(proof);
+    for (int32_t seq = 0; seq < proof->lengths.num_seqs; seq++) {
+        for (int64_t token = 0; token < proof->lengths.context_lens[seq]; token++)
+            used[page_of(proof, seq, token) * slots + token % slots] = true;
+    }
+    const tool_shape *shape = &proof->problem.shape;
+    const storage_order keys = order_of(proof, false);
+    const storage_order values = order_of(proof, true);
+    void *value_buffer = is_combined(proof) ? proof->keys : proof->values;
+    for (int64_t i = 0; i < num_pages_of(proof) * slots; i++) {
+        for (int32_t head = 0; !used[i] && head < shape->num_kv_heads; head++) {
+            const int64_t page = i / slots;
+            const int64_t slot = i % slots;
+            bench_storage_poison(proof->problem.kv_dtype, proof->keys,
+                                 keys.first + page * keys.page + slot * keys.slot + head * keys.head, shape->head_dim);
+            bench_storage_poison(proof->problem.kv_dtype, value_buffer,
+                                 values.first + page * values.page + slot * values.slot + head * values.head,
+                                 shape->head_dim_v);
+        }
+    }
+}
+
+/* `count` random elements, which the caller frees. */
+static void *make_random(bench_random *random, clattn_dtype dtype, int64_t count)
+{
+    void *values = malloc((size_t)count * clattn_dtype_size(dtype));
+    if (values)
+        bench_random_fill(random, dtype, values, (size_t)count);
+    return values;
+}
+
+static bool make_operands(tune_proof *proof, bench_random *random)
+{
+    const tool_shape *shape = &proof->problem.shape;
+    const int64_t num_slots = num_pages_of(proof) * page_size_of(proof);
+    const int64_t num_rows = num_slots * shape->num_kv_heads;
+    const int64_t num_queries = (int64_t)proof->lengths.total_tokens * shape->num_q_heads * shape->head_dim;
+    proof->num_keys = num_rows * shape->head_dim * (is_combined(proof) ? 2 : 1);
+    proof->num_values = is_combined(proof) ? 0 : num_rows * shape->head_dim_v;
+    proof->keys = make_random(random, proof->problem.kv_dtype, proof->num_keys);
+    if (proof->num_values > 0)
+        proof->values = make_random(random, proof->problem.kv_dtype, proof->num_values);
+    proof->queries = make_random(random, proof->problem.dtype, num_queries);
+    if (shape->sinks)
+        proof->sinks = make_random(random, CLATTN_FLOAT32, shape->num_q_heads);
+    bool *used = calloc((size_t)num_slots, sizeof *used);
+    const bool good = proof->keys && (proof->values || proof->num_values == 0) && proof->queries &&
+                      (proof->sinks || !shape->sinks) && used;
+    if (good)
+        poison(proof, used);
+    free(used);
+    return good;
+}
+
+/* `count` elements as floats, which the caller frees. */
+static float *widen(clattn_dtype dtype, const void *values, int64_t count)
+{
+    float *widened = malloc((size_t)count * sizeof *widened);
+    for (int64_t i = 0; widened && i < count; i++)
+        widened[i] = bench_storage_get(dtype, values, i);
+    return widened;
+}
+
+/* What every sequence has in common. The sinks of ragged_decode_attention are those of a kv head, for all its rows. */
+static reference_sequence common_sequence(const tune_proof *proof)
+{
+    const tool_shape *shape = &proof->problem.shape;
+    const int32_t group_size = shape->num_q_heads / shape->num_kv_heads;
+    const reference_sinks sinks = proof->operation->id == BENCH_RAGGED_DECODE_ATTENTION
+                                      ? (reference_sinks){proof->sinks, group_size, 0, group_size}
+                                      : (reference_sinks){proof->sinks, 1, 1, 0};
+    return (reference_sequence){
+        .num_q_heads = shape->num_q_heads,
+        .num_kv_heads = shape->num_kv_heads,
+        .head_dim = shape->head_dim,
+        .head_dim_v = shape->head_dim_v,
+        .query_row_stride = (int64_t)shape->num_q_heads * shape->head_dim,
+        .query_head_stride = shape->head_dim,
+        .page_size = (int32_t)page_size_of(proof),
+        .causal = true,
+        .window_left = -1,
+        .window_right = -1,
+        .softmax_scale = 1.0 / sqrt((double)shape->head_dim),
+        .logits_soft_cap = (double)shape->logits_soft_cap,
+        .sinks = proof->sinks ? sinks : (reference_sinks){0},
+    };
+}
+
+/* The truth and the naive implementation's error of one sequence, whose rows begin at row `start` of the batch. */
+static bool compute_sequence(tune_proof *proof, reference_sequence *sequence, int32_t seq, int64_t start)
+{
+    const int64_t num_rows = (int64_t)proof->lengths.q_lens[seq] * sequence->num_q_heads;
+    const int64_t count = num_rows * sequence->head_dim_v;
+    double *exact = proof->exact + start * sequence->num_q_heads * sequence->head_dim_v;
+    double *statistic = malloc((size_t)num_rows * sizeof *statistic); /* that nobody looks at */
+    float *naive = malloc((size_t)(count + num_rows) * sizeof *naive);
+    const reference_result exact_result = {exact, statistic, statistic, statistic};
+    const reference_result_float32 naive_result = {naive, naive + count, naive + count, naive + count};
+    const int32_t dense_page = seq;
+    sequence->num_rows = proof->lengths.q_lens[seq];
+    sequence->kv_end = proof->lengths.context_lens[seq];
+    sequence->first_position = sequence->kv_end - sequence->num_rows;
+    sequence->block_table = proof->operation->dense
+                                ? &dense_page
+                                : proof->sequences.block_tables + (size_t)seq * (size_t)proof->sequences.pages_per_seq;
+    const bool good = statistic && naive && reference_attention(sequence, &exact_result) &&
+                      reference_attention_float32(sequence, 0, &naive_result);
+    for (int64_t i = 0; good && i < count; i++) {
+        const double one_rounding = fabs(exact[i]) * 0x1p-23;
+        proof->naive_error = fmax(proof->naive_error, fmax(fabs((double)naive[i] - exact[i]), one_rounding));
+    }
+    sequence->block_table = NULL;
+    free(statistic);
+    free(naive);
+    return good;
+}
+
+static bool compute_truth(tune_proof *proof)
+{
+    const tool_shape *shape = &proof->problem.shape;
+    const storage_order key_order = order_of(proof, false);
+    const storage_order value_order = order_of(proof, true);
+    const int64_t query_width = (int64_t)shape->num_q_heads * shape->head_dim;
+    float *keys = widen(proof->problem.kv_dtype, proof->keys, proof->num_keys);
+    float *values = is_combined(proof) ? keys : widen(proof->problem.kv_dtype, proof->values, proof->num_values);
+    float *queries = widen(proof->problem.dtype, proof->queries, proof->lengths.total_tokens * query_width);
+    proof->exact = malloc((size_t)num_outputs(proof) * sizeof *proof->exact);
+    bool good = keys && values && queries && proof->exact;
+    int64_t start = 0;
+    for (int32_t seq = 0; good && seq < proof->lengths.num_seqs; seq++) {
+        reference_sequence sequence = common_sequence(proof);
+        sequence.queries = queries + start * query_width;
+        sequence.keys = (reference_pages){keys + key_order.first, key_order.page, key_order.slot, key_order.head};
+        sequence.values =
+            (reference_pages){values + value_order.first, value_order.page, value_order.slot, value_order.head};
+        good = compute_sequence(proof, &sequence, seq, start);
+        start += proof->lengths.q_lens[seq];
+    }
+    if (!is_combined(proof))
+        free(values);
+    free(keys);
+    free(queries);
+    return good;
+}
+
+bool tune_proof_init(tune_proof *proof, const bench_problem *problem, const bench_operation *operation,
+                     clattn_phase phase, uint64_t seed)
+{
+    bench_random random;
+    bench_random_init(&random, seed);
+    *proof = (tune_proof){.operation = operation, .problem = *problem};
+    const bool prefill = phase == CLATTN_PHASE_PREFILL;
+    bool good = bench_workload_init_listed(&proof->lengths, 0, prefill ? PREFILL_Q_LENS : NULL,
+                                           prefill ? PREFILL_CONTEXT_LENS : DECODE_CONTEXT_LENS);
+    proof->problem.workload = &proof->lengths;
+    good = good && bench_sequences_init(&proof->sequences, &proof->lengths, operation->dense ? 0 : problem->page_size,
+                                        0, &random);
+    if (good && make_operands(proof, &random) && compute_truth(proof))
+        return true;
+    tune_proof_finish(proof);
+    return tool_error("out of memory for the reference");
+}
+
+void tune_proof_finish(tune_proof *proof)
+{
+    bench_sequences_finish(&proof->sequences);
+    bench_workload_finish(&proof->lengths);
+    free(proof->keys);
+    free(proof->values);
+    free(proof->queries);
+    free(proof->sinks);
+    free(proof->exact);
+    *proof = (tune_proof){.operation = NULL};
+}
+
+static bool upload(const clattn_context *ctx, const void *values, size_t num_bytes, cl_mem *buffer)
+{
+    cl_int result = CL_SUCCESS;
+    *buffer = clCreateBuffer(clattn_context_cl_context(ctx), CL_MEM_READ_WRITE, num_bytes, NULL, &result);
+    return tool_check_cl(result, "clCreateBuffer") &&
+           tool_check_cl(clEnqueueWriteBuffer(clattn_context_cl_queue(ctx), *buffer, CL_TRUE, 0, num_bytes, values, 0,
+                                              NULL, NULL),
+                         "clEnqueueWriteBuffer");
+}
+
+static bool upload_operands(const tune_proof *proof, clattn_context *ctx, bench_operands *operands)
+{
+    const tool_shape *shape = &proof->problem.shape;
+    const size_t kv_bytes = clattn_dtype_size(proof->problem.kv_dtype);
+    const size_t query_bytes = (size_t)proof->lengths.total_tokens * (size_t)shape->num_q_heads *
+                               (size_t)shape->head_dim * clattn_dtype_size(proof->problem.dtype);
+    return upload(ctx, proof->keys, (size_t)proof->num_keys * kv_bytes, &operands->keys[0]) &&
+           (proof->num_values == 0 ||
+            upload(ctx, proof->values, (size_t)proof->num_values * kv_bytes, &operands->values[0])) &&
+           upload(ctx, proof->queries, query_bytes, &operands->queries) &&
+           (!proof->sinks || upload(ctx, proof->sinks, (size_t)shape->num_q_heads * sizeof(float), &operands->sinks));
+}
+
+/* Compares what lies in `out` [num_outputs + GUARD_ELEMENTS]. */
+static bool compare(const tune_proof *proof, clattn_dtype dtype, const void *out)
+{
+    const tool_shape *shape = &proof->problem.shape;
+    const int64_t count = num_outputs(proof);
+    for (int64_t i = 0; i < count; i++) {
+        const double exact = proof->exact[i];
+        const double actual = (double)bench_storage_get(dtype, out, i);
+        const double allowed = 2.0 * proof->naive_error + bench_storage_rounding(dtype, exact);
+        if (fabs(actual - exact) <= allowed)
+            continue;
+        const int64_t row = i / shape->head_dim_v;
+        return tool_error("row %lld, head %lld, element %lld is %.9g instead of %.9g, and may be %.2g off",
+                          (long long)(row / shape->num_q_heads), (long long)(row % shape->num_q_heads),
+                          (long long)(i % shape->head_dim_v), actual, exact, allowed);
+    }
+    const unsigned char *guard = (const unsigned char *)out + (size_t)count * clattn_dtype_size(dtype);
+    for (size_t i = 0; i < GUARD_ELEMENTS * clattn_dtype_size(dtype); i++) {
+        if (guard[i] != 0xFF)
+            return tool_error("byte %zu behind the results was written", i);
+    }
+    return true;
+}
+
+/* Calls once, with results in a buffer that is NaN and longer than they are, and compares. */
+static bool call_once(const tune_proof *proof, clattn_context *ctx, bench_call *call, bool *right)
+{
+    const size_t num_bytes = (size_t)(num_outputs(proof) + GUARD_ELEMENTS) * clattn_dtype_size(call->out_dtype);
+    void *out = malloc(num_bytes);
+    if (!out)
+        return tool_error("out of memory");
+    memset(out, 0xFF, num_bytes);
+    bench_release_buffer(call->out);
+    call->out = NULL;
+    const bool good = upload(ctx, out, num_bytes, &call->out) && bench_call_enqueue(call) &&
+                      tool_check_cl(clEnqueueReadBuffer(clattn_context_cl_queue(ctx), call->out, CL_TRUE, 0, num_bytes,
+                                                        out, 0, NULL, NULL),
+                                    "clEnqueueReadBuffer");
+    *right = good && compare(proof, call->out_dtype, out);
+    free(out);
+    return good;
+}
+
+/* With the number of splits that the plan chooses, and for single queries with one that it is told. */
+static bool call_all(const tune_proof *proof, clattn_context *ctx, bench_operands *operands,
+                     const clattn_tuning *tuning, bool *right)
+{
+    const int32_t nums_splits[] = {0, NUM_FORCED_SPLITS};
+    const int num_calls = proof->lengths.total_tokens == proof->lengths.num_seqs ? 2 : 1;
+    *right = true;
+    for (int i = 0; *right && i < num_calls; i++) {
+        bench_problem problem = proof->problem;
+        problem.num_splits = nums_splits[i];
+        operands->problem = &problem;
+        bench_call call;
+        if (!bench_call_init(&call, operands, proof->operation, BENCH_ALL_PHASES, tuning))
+            return false;
+        const bool good = call_once(proof, ctx, &call, right);
+        bench_call_finish(&call);
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+bool tune_proof_run(const tune_proof *proof, clattn_context *ctx, const clattn_tuning *tuning, bool *right)
+{
+    bench_operands operands = {.ctx = ctx, .num_layers = 1};
+    bool good = bench_sequences_init_part(&operands.sequences, &proof->sequences, BENCH_ALL_PHASES) &&
+                upload_operands(proof, ctx, &operands);
+    good = good && call_all(proof, ctx, &operands, tuning, right);
+    bench_operands_finish(&operands);
+    return good;
+}

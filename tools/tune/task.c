@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tasks, and how files speak of them. */
+#include "tune/task.h"
+
+#include "common/json.h"
+#include "common/message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The batches that stand for a class: so many sequences, with so many new tokens behind so many keys in all. */
+typedef struct typical_batch {
+    int32_t num_seqs;
+    const char *q_len;
+    const char *context_len;
+} typical_batch;
+
+static const typical_batch typical_batches[CLATTN_NUM_PHASES][CLATTN_NUM_BATCH_CLASSES] = {
+    [CLATTN_PHASE_DECODE] = {{1, "1", "16384"}, {8, "1", "4096"}, {64, "1", "1024"}},
+    [CLATTN_PHASE_PREFILL] = {{1, "1024", "1024"}, {4, "512", "512"}, {16, "256", "256"}},
+};
+
+static bool judge_points(tune_task *task)
+{
+    task->usable = calloc((size_t)task->space.num_points, sizeof *task->usable);
+    if (!task->usable)
+        return tool_error("out of memory");
+    for (int64_t point = 0; point < task->space.num_points; point++) {
+        char reason[CLATTN_SENTENCE_BYTES];
+        task->usable[point] = tune_space_allows(&task->space, point, reason);
+        task->num_usable += task->usable[point];
+    }
+    return true;
+}
+
+static bool make_space(tune_task *task, const tune_device *device)
+{
+    const tool_shape *shape = &task->problem.shape;
+    tune_target target = {
+        .facts = device->facts,
+        .query = {.num_q_heads = shape->num_q_heads,
+                  .num_kv_heads = shape->num_kv_heads,
+                  .head_dim = shape->head_dim,
+                  .head_dim_v = shape->head_dim_v,
+                  .page_size = task->problem.page_size,
+                  .kv_layout = task->problem.layout,
+                  .family = device->family},
+        .phase = task->phase,
+    };
+    clattn_tuning_answer answer;
+    if (clattn_tuning_query(&target.facts, &target.query, &answer) != CLATTN_OK)
+        return tool_error("%s", answer.refusal);
+    const clattn_tuning_tile *tile = task->phase == CLATTN_PHASE_DECODE ? &answer.decode : &answer.prefill;
+    return tune_space_init(&task->space, &target, &tile->tile) && judge_points(task);
+}
+
+bool tune_task_init(tune_task *task, const tune_options *options, const tune_device *device, clattn_phase phase,
+                    clattn_batch_class batch)
+{
+    const typical_batch *typical = &typical_batches[phase][batch];
+    *task = (tune_task){.phase = phase, .batch = batch, .operation = options->operation, .problem = options->problem};
+    snprintf(task->name, sizeof task->name, "%s/%s", clattn_phase_name(phase), clattn_batch_class_name(batch));
+    task->problem.workload = &task->workload;
+    bool good = bench_workload_init_listed(&task->workload, typical->num_seqs, typical->q_len, typical->context_len);
+    if (good && task->operation->dense)
+        task->problem.page_size = task->workload.context_lens[0];
+    good = good && make_space(task, device);
+    if (!good)
+        tune_task_finish(task);
+    return good;
+}
+
+void tune_task_finish(tune_task *task)
+{
+    bench_workload_finish(&task->workload);
+    free(task->usable);
+    *task = (tune_task){.usable = NULL};
+}
+
+cJSON *tune_task_parameters(const tune_task *task, const clattn_tile *tile)
+{
+    cJSON *parameters = cJSON_CreateObject();
+    for (int i = 0; parameters && i < task->space.num_dimensions; i++) {
+        const clattn_tunable *tunable = task->space.dimensions[i].tunable;
+        if (!cJSON_AddNumberToObject(parameters, tunable->name, clattn_tile_get(tile, tunable))) {
+            cJSON_Delete(parameters);
+            return NULL;
+        }
+    }
+    return parameters;
+}
+
+int64_t tune_task_point(const tune_task *task, const cJSON *parameters)
+{
+    clattn_tile tile = task->space.default_tile;
+    if (cJSON_GetArraySize(parameters) != task->space.num_dimensions)
+        return -1;
+    for (int i = 0; i < task->space.num_dimensions; i++) {
+        const clattn_tunable *tunable = task->space.dimensions[i].tunable;
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(parameters, tunable->name);
+        if (!cJSON_IsNumber(value))
+            return -1;
+        clattn_tile_set(&tile, tunable, value->valueint);
+    }
+    return tune_space_point(&task->space, &tile);
+}
+
+/* What a row and a kernel both have. */
+static bool add_problem(cJSON *object, const tune_task *task)
+{
+    const tool_shape *shape = &task->problem.shape;
+    return cJSON_AddStringToObject(object, "op", task->operation->dense ? "dense" : "paged") &&
+           cJSON_AddStringToObject(object, "phase", clattn_phase_name(task->phase)) &&
+           cJSON_AddStringToObject(object, "family", clattn_family_name(task->space.target.query.family)) &&
+           cJSON_AddStringToObject(object, "kv_dtype", clattn_dtype_name(task->problem.kv_dtype)) &&
+           cJSON_AddNumberToObject(object, "head_dim", shape->head_dim) &&
+           cJSON_AddNumberToObject(object, "head_dim_v", shape->head_dim_v) &&
+           cJSON_AddNumberToObject(object, "group_size", shape->num_q_heads / shape->num_kv_heads) &&
+           cJSON_AddNumberToObject(object, "num_kv_heads", shape->num_kv_heads) &&
+           cJSON_AddStringToObject(object, "kv_layout", clattn_kv_layout_name(task->space.target.query.kv_layout));
+}
+
+cJSON *tune_task_kernel(const tune_task *task)
+{
+    const clattn_device_facts *facts = &task->space.target.facts;
+    cJSON *kernel = cJSON_CreateObject();
+    if (cJSON_AddStringToObject(kernel, "device", facts->name) &&
+        cJSON_AddStringToObject(kernel, "driver", facts->driver) &&
+        cJSON_AddStringToObject(kernel, "version", CLATTN_VERSION_STRING) && add_problem(kernel, task) &&
+        cJSON_AddStringToObject(kernel, "dtype", clattn_dtype_name(task->problem.dtype)))
+        return kernel;
+    cJSON_Delete(kernel);
+    return NULL;
+}
+
+cJSON *tune_task_row(const tune_task *task, const clattn_tile *tile)
+{
+    const clattn_device_facts *facts = &task->space.target.facts;
+    cJSON *row = cJSON_CreateObject();
+    cJSON *parameters = tune_task_parameters(task, tile);
+    if (cJSON_AddStringToObject(row, "device", facts->name) && cJSON_AddStringToObject(row, "vendor", facts->vendor) &&
+        cJSON_AddStringToObject(row, "driver", facts->driver) &&
+        cJSON_AddStringToObject(row, "architecture", facts->architecture) &&
+        cJSON_AddStringToObject(row, "type", clattn_device_type_name(facts->type)) &&
+        cJSON_AddStringToObject(row, "version", CLATTN_VERSION_STRING) && add_problem(row, task) &&
+        cJSON_AddNumberToObject(row, "page_size", task->problem.page_size) &&
+        cJSON_AddStringToObject(row, "batch", clattn_batch_class_name(task->batch)) && parameters &&
+        cJSON_AddItemToObject(row, "parameters", parameters))
+        return row;
+    cJSON_Delete(parameters);
+    cJSON_Delete(row);
+    return NULL;
+}
