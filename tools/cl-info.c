@@ -10,6 +10,13 @@
 #define EXIT_USAGE 2
 #define EXIT_NO_DEVICE 77
 
+static bool verify(const info_cache *cache)
+{
+    const int num_damaged = info_cache_num_damaged(cache);
+    return num_damaged == 0 ||
+           tool_error("%d of the %d files in %s are damaged", num_damaged, cache->num_files, cache->directory);
+}
+
 static int run(const info_options *options)
 {
     info_survey survey;
@@ -22,6 +29,8 @@ static int run(const info_options *options)
         good = tool_error("%s", survey.error);
     if (good && survey.cache.error)
         good = tool_error("%s", survey.cache.error);
+    if (good && options->cache_verify)
+        good = verify(&survey.cache);
     const bool no_device = survey.status == CLATTN_NO_DEVICE;
     info_survey_finish(&survey);
     return good ? EXIT_TOLD : no_device ? EXIT_NO_DEVICE : EXIT_FAILED;

@@ -33,7 +33,7 @@ told()
     run "$info" --json "$@"
     [ "$code" -eq "$expected_code" ] || failed "exit code $code instead of $expected_code: $*"
     CHECK=$check VERSION=$version HEADERS=$headers python3 -c '
-import json, os, re, sys
+import json, os, re, sys, time
 
 def fields(header, struct):
     text = open(os.path.join(os.environ["HEADERS"], header)).read()
@@ -96,7 +96,16 @@ def check_device(device):
 def check_cache(cache):
     assert sum(cache["states"].values()) == cache["num_files"], cache
     assert sum(group["num_files"] for group in cache["groups"]) == cache["states"]["valid"], cache
+    assert cache["program_bytes"] + cache["verdict_bytes"] == sum(group["num_bytes"] for group in cache["groups"])
+    assert cache["num_programs"] == sum(group["num_programs"] for group in cache["groups"]), cache
+    for key, choose in ("first_used", min), ("last_used", max):
+        assert cache[key] == choose((group[key] for group in cache["groups"]), default=None), cache[key]
+    text = open(os.path.join(os.environ["HEADERS"], "context.h")).read()
+    megabytes = int(re.search(r"CLATTN_CACHE_DEFAULT_MAX_BYTES \(UINT64_C\((\d+)\) << 20\)", text).group(1))
+    assert cache["default_max_bytes"] == megabytes << 20, cache["default_max_bytes"]
     for group in cache["groups"]:
+        assert 0 < time.time() - group["first_used"] < 3600 and group["first_used"] <= group["last_used"], group
+        assert group["program_bytes"] + group["verdict_bytes"] == group["num_bytes"], group
         verdicts = group["num_verdicts"]
         assert list(verdicts) == ["verified", "rejected", "crashed"], verdicts
         assert group["num_programs"] + sum(verdicts.values()) == group["num_files"], group
@@ -129,6 +138,8 @@ refused_usage "--layout should be combined, nhd, hnd or heads_first, not 'dense'
 refused_usage "--model should be .* not 'gpt-2'" --model llama-3-8b,gpt-2
 refused_usage "--cache-dir should be DIR, not empty" --cache-dir ''
 refused_usage 'files' --files=all
+refused_usage "--cache-clear should be useless, programs or all, not 'everything'" --cache-clear everything
+refused_usage 'cache-verify' --cache-verify=all
 
 # No device at all, and none that was asked for: said on stderr and in the JSON.
 mkdir "$work/no_drivers"
@@ -219,5 +230,32 @@ for line in "^  $num_files files, .* 1 damaged, 1 foreign, 1 temporary, 0 note\$
     '^  valid .*  verdict on simt/decode .*HEAD_DIM=64$'; do
     grep -q -- "$line" "$work/stdout" || failed "no line $line: cl-info --files"
 done
+
+# Damage is a failure where it is asked for, and only there; foreign and temporary files are none.
+told 1 'cache["verified"] is False and cache["cleared"] is None' --cache-dir "$work/cache" --cache-verify
+grep -q "error: 1 of the $num_files files in $work/cache are damaged" "$work/stderr" || failed "no sentence on damage"
+run "$info" --cache-dir "$work/cache" --cache-verify
+[ "$code" -eq 1 ] || failed "exit code $code for a damaged cache"
+grep -q '^  verified: [0-9a-f]*.clattn is damaged$' "$work/stdout" || failed "the damaged file is not named"
+told 0 'cache["verified"] is None' --cache-dir "$work/cache"
+
+# Clearing: what is of no use, then programs, then everything, and never the notes of somebody else.
+told 0 "cache['cleared']['what'] == 'useless' and cache['cleared']['num_files'] == 2 and cache['verified'] is True and
+    cache['states'] == {'valid': $((num_files - 3)), 'damaged': 0, 'foreign': 0, 'temporary': 1, 'note': 0}" \
+    --cache-dir "$work/cache" --cache-clear useless --cache-verify
+touch -d '2 hours ago' "$work/cache/.clattn-abcdef"
+told 0 'cache["cleared"]["num_files"] == 1 and cache["states"]["temporary"] == 0' \
+    --cache-dir "$work/cache" --cache-clear useless
+told 0 'cache["num_programs"] == 0 and cache["num_files"] == 3 and cache["cleared"]["num_files"] >= 2 and
+    sum(cache["num_verdicts"].values()) == 3' --cache-dir "$work/cache" --cache-clear programs
+run "$info" --cache-dir "$work/cache" --cache-clear all --cache-verify
+[ "$code" -eq 0 ] || failed "exit code $code: --cache-clear all"
+for line in '^  cleared (all): 3 files, ' '^  0 files, 0 bytes' '^  verified: no file is damaged$'; do
+    grep -q "$line" "$work/stdout" || failed "no line $line: cl-info --cache-clear all"
+done
+[ "$(ls -A "$work/cache")" = README ] || failed "the cache's folder holds $(ls -A "$work/cache")"
+run "$info" --cache-dir "$work/file" --cache-clear all
+[ "$code" -eq 1 ] || failed "exit code $code for clearing a file"
+[ "$(cat "$work/file")" = x ] || failed "a file that is no cache was changed"
 
 finish

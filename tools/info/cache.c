@@ -27,7 +27,10 @@ static bool copy_file(info_file *copy, const clattn_cache_file *file)
         [INFO_DRIVER] = file->driver,   [INFO_VERSION] = file->version, [INFO_PROGRAM] = file->program,
         [INFO_OPTIONS] = file->options, [INFO_NAME] = file->name,
     };
-    *copy = (info_file){.state = file->state, .num_bytes = file->num_bytes, .has_verdict = file->verdict != NULL};
+    *copy = (info_file){.state = file->state,
+                        .num_bytes = file->num_bytes,
+                        .used_nanoseconds = file->used_nanoseconds,
+                        .has_verdict = file->verdict != NULL};
     if (file->verdict)
         copy->verdict = *file->verdict;
     bool good = true;
@@ -82,7 +85,17 @@ static int compare_files(const void *left, const void *right)
     return a->state != b->state ? (int)a->state - (int)b->state : compare_texts(a, b, INFO_NUM_TEXTS);
 }
 
-bool info_cache_init(info_cache *cache, clattn_context *ctx)
+/* What is wrong with the directory is part of what is told; false if it is something else. */
+static bool check_status(info_cache *cache, clattn_context *ctx, clattn_status status, const char *call)
+{
+    if (status != CLATTN_INVALID_ARGUMENT)
+        return tool_check(ctx, status, call);
+    if (!cache->error)
+        cache->error = strdup(clattn_context_last_error(ctx));
+    return cache->error || tool_error("out of memory");
+}
+
+bool info_cache_init(info_cache *cache, clattn_context *ctx, int cleared_part)
 {
     const char *directory = clattn_context_cache_dir(ctx);
     *cache = (info_cache){.num_files = 0};
@@ -90,12 +103,15 @@ bool info_cache_init(info_cache *cache, clattn_context *ctx)
         return true;
     collection collected = {.cache = cache};
     cache->directory = strdup(directory);
-    const clattn_status status = clattn_context_visit_cache(ctx, collect, &collected);
-    if (status == CLATTN_INVALID_ARGUMENT) /* the directory is no directory, or not ours */
-        cache->error = strdup(clattn_context_last_error(ctx));
-    else if (!tool_check(ctx, status, "clattn_context_visit_cache"))
+    clattn_status status = CLATTN_OK;
+    if (cleared_part >= 0)
+        status = clattn_context_clear_cache(ctx, (clattn_cache_part)cleared_part, &cache->cleared);
+    if (!check_status(cache, ctx, status, "clattn_context_clear_cache"))
         return false;
-    if (!cache->directory || collected.failed || (status != CLATTN_OK && !cache->error))
+    status = clattn_context_visit_cache(ctx, collect, &collected);
+    if (!check_status(cache, ctx, status, "clattn_context_visit_cache"))
+        return false;
+    if (!cache->directory || collected.failed)
         return tool_error("out of memory");
     if (cache->num_files > 1)
         qsort(cache->files, (size_t)cache->num_files, sizeof *cache->files, compare_files);
@@ -112,6 +128,21 @@ void info_cache_finish(info_cache *cache)
     *cache = (info_cache){.num_files = 0};
 }
 
+static void count_valid(info_count *count, const info_file *file)
+{
+    if (file->has_verdict) {
+        count->num_verdicts[file->verdict.kind]++;
+        count->verdict_bytes += file->num_bytes;
+    } else {
+        count->num_programs++;
+        count->program_bytes += file->num_bytes;
+    }
+    if (count->first_used == 0 || file->used_nanoseconds < count->first_used)
+        count->first_used = file->used_nanoseconds;
+    if (file->used_nanoseconds > count->last_used)
+        count->last_used = file->used_nanoseconds;
+}
+
 info_count info_cache_count(const info_cache *cache, int first, int end)
 {
     info_count count = {.num_files = end - first};
@@ -119,12 +150,15 @@ info_count info_cache_count(const info_cache *cache, int first, int end)
         const info_file *file = &cache->files[i];
         count.num_bytes += file->num_bytes;
         count.num_in_state[file->state]++;
-        if (file->has_verdict)
-            count.num_verdicts[file->verdict.kind]++;
-        else if (file->state == CLATTN_CACHE_FILE_VALID)
-            count.num_programs++;
+        if (file->state == CLATTN_CACHE_FILE_VALID)
+            count_valid(&count, file);
     }
     return count;
+}
+
+int info_cache_num_damaged(const info_cache *cache)
+{
+    return info_cache_count(cache, 0, cache->num_files).num_in_state[CLATTN_CACHE_FILE_DAMAGED];
 }
 
 int info_cache_group_end(const info_cache *cache, int first)

@@ -80,14 +80,32 @@ static bool add_device(cJSON *devices, const info_device *device, const info_opt
     return good;
 }
 
-static bool add_verdict_counts(cJSON *group, const info_count *count)
+/* A time of use in seconds since 1970; null if there is none. */
+static bool add_time(cJSON *object, const char *key, int64_t nanoseconds)
 {
-    cJSON *object = cJSON_AddObjectToObject(group, "num_verdicts");
+    return nanoseconds != 0 ? cJSON_AddNumberToObject(object, key, (double)nanoseconds * 1e-9)
+                            : cJSON_AddNullToObject(object, key);
+}
+
+static bool add_verdict_counts(cJSON *parent, const info_count *count)
+{
+    cJSON *object = cJSON_AddObjectToObject(parent, "num_verdicts");
     bool good = object != NULL;
     for (int kind = 0; good && kind < CLATTN_NUM_VERDICT_KINDS; kind++)
         good = cJSON_AddNumberToObject(object, clattn_verdict_kind_name((clattn_verdict_kind)kind),
                                        count->num_verdicts[kind]);
     return good;
+}
+
+/* Of a whole cache, or of a group. */
+static bool add_counts(cJSON *object, const info_count *count)
+{
+    return cJSON_AddNumberToObject(object, "num_files", count->num_files) &&
+           add_uint(object, "num_bytes", count->num_bytes) &&
+           cJSON_AddNumberToObject(object, "num_programs", count->num_programs) &&
+           add_uint(object, "program_bytes", count->program_bytes) && add_verdict_counts(object, count) &&
+           add_uint(object, "verdict_bytes", count->verdict_bytes) &&
+           add_time(object, "first_used", count->first_used) && add_time(object, "last_used", count->last_used);
 }
 
 /* Which device, driver and version of clattn a file is for. */
@@ -118,10 +136,7 @@ static bool add_groups(cJSON *cache_object, const info_survey *survey)
         good = object && add_origin(object, &cache->files[first]) &&
                (device ? cJSON_AddNumberToObject(object, "device_index", device->index)
                        : cJSON_AddNullToObject(object, "device_index")) &&
-               cJSON_AddNumberToObject(object, "num_files", count.num_files) &&
-               add_uint(object, "num_bytes", count.num_bytes) &&
-               cJSON_AddNumberToObject(object, "num_programs", count.num_programs) &&
-               add_verdict_counts(object, &count);
+               add_counts(object, &count);
     }
     return good;
 }
@@ -152,12 +167,40 @@ static bool add_files(cJSON *cache_object, const info_cache *cache)
         cJSON *object = add_object(files);
         good = object && cJSON_AddStringToObject(object, "name", file->texts[INFO_NAME]) &&
                cJSON_AddStringToObject(object, "state", clattn_cache_file_state_name(file->state)) &&
-               add_uint(object, "num_bytes", file->num_bytes);
+               add_uint(object, "num_bytes", file->num_bytes) && add_time(object, "last_used", file->used_nanoseconds);
         if (good && file->state == CLATTN_CACHE_FILE_VALID)
             good = cJSON_AddBoolToObject(object, "verdict", file->has_verdict) && add_program(object, file) &&
                    add_origin(object, file);
     }
     return good;
+}
+
+static bool add_states(cJSON *cache_object, const info_count *count)
+{
+    cJSON *states = cJSON_AddObjectToObject(cache_object, "states");
+    bool good = states != NULL;
+    for (int state = 0; good && state < CLATTN_NUM_CACHE_FILE_STATES; state++)
+        good = cJSON_AddNumberToObject(states, clattn_cache_file_state_name((clattn_cache_file_state)state),
+                                       count->num_in_state[state]);
+    return good;
+}
+
+/* What was done to the cache, and whether it is whole, where that was asked for. */
+static bool add_maintenance(cJSON *cache_object, const info_cache *cache, const info_options *options)
+{
+    if (options->cache_verify && !cache->error) {
+        if (!cJSON_AddBoolToObject(cache_object, "verified", info_cache_num_damaged(cache) == 0))
+            return false;
+    } else if (!cJSON_AddNullToObject(cache_object, "verified")) {
+        return false;
+    }
+    if (options->cache_clear < 0)
+        return cJSON_AddNullToObject(cache_object, "cleared");
+    cJSON *object = cJSON_AddObjectToObject(cache_object, "cleared");
+    return object &&
+           cJSON_AddStringToObject(object, "what", clattn_cache_part_name((clattn_cache_part)options->cache_clear)) &&
+           add_uint(object, "num_files", cache->cleared.num_files) &&
+           add_uint(object, "num_bytes", cache->cleared.num_bytes);
 }
 
 static bool add_cache(cJSON *root, const info_survey *survey)
@@ -167,17 +210,11 @@ static bool add_cache(cJSON *root, const info_survey *survey)
         return cJSON_AddNullToObject(root, "cache");
     const info_count count = info_cache_count(cache, 0, cache->num_files);
     cJSON *object = cJSON_AddObjectToObject(root, "cache");
-    cJSON *states = NULL;
-    bool good = object && tool_json_add_name(object, "directory", cache->directory) &&
-                tool_json_add_name(object, "error", cache->error) &&
-                cJSON_AddNumberToObject(object, "num_files", count.num_files) &&
-                add_uint(object, "num_bytes", count.num_bytes) &&
-                (states = cJSON_AddObjectToObject(object, "states")) != NULL;
-    for (int state = 0; good && state < CLATTN_NUM_CACHE_FILE_STATES; state++)
-        good = cJSON_AddNumberToObject(states, clattn_cache_file_state_name((clattn_cache_file_state)state),
-                                       count.num_in_state[state]);
-    return good && add_groups(object, survey) && add_verdicts(object, cache) &&
-           (!survey->options->files || add_files(object, cache));
+    return object && tool_json_add_name(object, "directory", cache->directory) &&
+           tool_json_add_name(object, "error", cache->error) && add_counts(object, &count) &&
+           add_states(object, &count) && add_uint(object, "default_max_bytes", CLATTN_CACHE_DEFAULT_MAX_BYTES) &&
+           add_maintenance(object, cache, survey->options) && add_groups(object, survey) &&
+           add_verdicts(object, cache) && (!survey->options->files || add_files(object, cache));
 }
 
 bool info_report_write_json(const info_survey *survey)

@@ -6,6 +6,11 @@
 
 #include <clattn/clattn.h>
 
+static const char *cache_part_name_at(int index)
+{
+    return index < CLATTN_NUM_CACHE_PARTS ? clattn_cache_part_name((clattn_cache_part)index) : NULL;
+}
+
 /* clang-format off: one row is one option */
 #define FIELD(name) .offset = offsetof(info_options, name)
 static const tool_option table[] = {
@@ -19,6 +24,10 @@ static const tool_option table[] = {
      .help = "ask for these kernels: default, vector, simt, plain"},
     {"cache-dir", "DIR", tool_read_text, FIELD(cache_dir),
      .help = "look there (default: where contexts keep their programs by default)"},
+    {"cache-clear", "WHAT", tool_read_name, FIELD(cache_clear), .names = cache_part_name_at,
+     .help = "first remove from the cache: useless (what is damaged, foreign or left behind), programs (all of\n"
+             "them as well), or all (verdicts and notes of trials as well)"},
+    {"cache-verify", NULL, tool_read_flag, FIELD(cache_verify), .help = "fail if a file of the cache is damaged"},
     {"files", NULL, tool_read_flag, FIELD(files), .help = "list every file of the cache"},
     {"json", NULL, tool_read_flag, FIELD(json), .help = "write JSON instead of text"},
     {"help", NULL, NULL, .help = "this text"},
@@ -31,7 +40,9 @@ static const char usage_text[] =
     "\n"
     "Tells what clattn sees and would do: the OpenCL devices and their facts, the family of kernels for each and why,\n"
     "the tiles that each model's attention runs with and which level of the tuning gave them, and what lies in the\n"
-    "cache of built programs: files, bytes, damage, and verdicts on kernels. Nothing is built and nothing is changed.\n"
+    "cache of built programs: files, bytes, damage, and verdicts on kernels. Nothing is built, and nothing is changed "
+    "but\n"
+    "by --cache-clear.\n"
     "\n";
 
 static const char output_text[] =
@@ -46,11 +57,14 @@ static const char output_text[] =
     "cache is null. A device has the fields of clattn_device_facts, its index, and usable with error, family,\n"
     "family_reason and rows; a row has the model's geometry, status and refusal, decode and prefill with the\n"
     "fields of clattn_tile, decode_max_rows, target_groups and min_split_tokens. The cache has its\n"
-    "directory, error, num_files, num_bytes, states, groups (the valid files of one device, driver and\n"
-    "version), verdicts and, with --files, files. What does not exist is null, and so is a worst_error\n"
-    "without bounds.\n"
+    "directory, error, num_files, num_bytes, states, num_programs, program_bytes, num_verdicts, verdict_bytes,\n"
+    "first_used and last_used (seconds since 1970, of valid files), default_max_bytes (that contexts keep unless\n"
+    "told otherwise), verified (with --cache-verify: whether no file is damaged), cleared (with --cache-clear),\n"
+    "groups (the valid files of one device, driver and version), verdicts and, with --files, files. What does\n"
+    "not exist is null, and so is a worst_error without bounds.\n"
     "\n"
-    "exit status: 0 told, 1 something failed or no device can be used, 2 wrong usage, 77 no OpenCL device\n";
+    "exit status: 0 told, 1 something failed, a file is damaged (--cache-verify) or no device can be used, 2 wrong\n"
+    "usage, 77 no OpenCL device\n";
 
 static void choose_all_models(tool_choice *models)
 {
@@ -64,7 +78,7 @@ static void choose_all_models(tool_choice *models)
 tool_options_result info_options_parse(info_options *options, int argc, char **argv)
 {
     uint64_t given = 0;
-    *options = (info_options){.family = CLATTN_FAMILY_DEFAULT, .layout = CLATTN_KV_COMBINED};
+    *options = (info_options){.family = CLATTN_FAMILY_DEFAULT, .layout = CLATTN_KV_COMBINED, .cache_clear = -1};
     const tool_options_result result = tool_options_read(table, argc, argv, options, &given);
     if (result == TOOL_OPTIONS_HELP) {
         fputs(usage_text, stdout);

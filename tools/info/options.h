@@ -14,6 +14,8 @@ typedef struct info_options {
     int layout;            /* clattn_kv_layout */
     tool_choice models;    /* tool_shape_at() */
     const char *cache_dir; /* as in clattn_context_params */
+    int cache_clear;       /* clattn_cache_part; negative = nothing */
+    bool cache_verify;     /* a damaged file is a failure */
     bool files;            /* list every file of the cache */
     bool json;             /* to standard output, instead of the text */
 } info_options;

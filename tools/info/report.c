@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 const info_device *info_find_device(const info_survey *survey, const info_file *file)
 {
@@ -112,6 +113,17 @@ static void print_device(const info_device *device, const info_options *options)
         print_row(&device->rows[i]);
 }
 
+/* When something was used, to the minute. */
+static void print_time(int64_t nanoseconds)
+{
+    const time_t seconds = (time_t)(nanoseconds / 1000000000);
+    struct tm parts;
+    char text[32] = "";
+    if (gmtime_r(&seconds, &parts))
+        strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &parts);
+    printf("%s", text);
+}
+
 static void print_group(const info_survey *survey, int first, int end)
 {
     const info_file *file = &survey->cache.files[first];
@@ -127,6 +139,8 @@ static void print_group(const info_survey *survey, int first, int end)
     }
     printf(", ");
     print_bytes(count.num_bytes);
+    printf(", last used ");
+    print_time(count.last_used);
     printf("\n");
     for (int i = first; i < end; i++) {
         const info_file *verdict = &survey->cache.files[i];
@@ -141,12 +155,51 @@ static void print_files(const info_cache *cache)
 {
     for (int i = 0; i < cache->num_files; i++) {
         const info_file *file = &cache->files[i];
-        printf("  %-9s %9llu  %s", clattn_cache_file_state_name(file->state), (unsigned long long)file->num_bytes,
-               file->texts[INFO_NAME]);
+        printf("  %-9s %9llu  ", clattn_cache_file_state_name(file->state), (unsigned long long)file->num_bytes);
+        print_time(file->used_nanoseconds);
+        printf("  %s", file->texts[INFO_NAME]);
         if (file->state == CLATTN_CACHE_FILE_VALID)
             printf("  %s%s %s", file->has_verdict ? "verdict on " : "", file->texts[INFO_PROGRAM],
                    file->texts[INFO_OPTIONS]);
         printf("\n");
+    }
+}
+
+/* How full it is, and since when. */
+static void print_usage(const info_count *count)
+{
+    printf("  programs ");
+    print_bytes(count->program_bytes);
+    printf(", verdicts ");
+    print_bytes(count->verdict_bytes);
+    printf("; contexts keep ");
+    print_bytes(CLATTN_CACHE_DEFAULT_MAX_BYTES);
+    printf(" unless told otherwise\n");
+    if (count->last_used == 0)
+        return;
+    printf("  last used ");
+    print_time(count->last_used);
+    printf(", the least recent file ");
+    print_time(count->first_used);
+    printf("\n");
+}
+
+/* What was done to the cache, and how whole it is, where that was asked for. */
+static void print_maintenance(const info_cache *cache, const info_options *options, const info_count *count)
+{
+    if (options->cache_clear >= 0) {
+        printf("  cleared (%s): %llu file%s, ", clattn_cache_part_name((clattn_cache_part)options->cache_clear),
+               (unsigned long long)cache->cleared.num_files, cache->cleared.num_files == 1 ? "" : "s");
+        print_bytes(cache->cleared.num_bytes);
+        printf("\n");
+    }
+    if (!options->cache_verify)
+        return;
+    if (count->num_in_state[CLATTN_CACHE_FILE_DAMAGED] == 0)
+        printf("  verified: no file is damaged\n");
+    for (int i = 0; i < cache->num_files; i++) {
+        if (cache->files[i].state == CLATTN_CACHE_FILE_DAMAGED)
+            printf("  verified: %s is damaged\n", cache->files[i].texts[INFO_NAME]);
     }
 }
 
@@ -156,10 +209,10 @@ static void print_cache(const info_survey *survey)
     printf("\ncache: %s\n", cache->directory ? cache->directory : "none on disk");
     if (!cache->directory)
         return;
-    if (cache->error) {
+    if (cache->error)
         printf("  %s\n", cache->error);
+    if (cache->error && cache->num_files == 0)
         return;
-    }
     const info_count count = info_cache_count(cache, 0, cache->num_files);
     printf("  %d file%s, ", count.num_files, count.num_files == 1 ? "" : "s");
     print_bytes(count.num_bytes);
@@ -167,6 +220,8 @@ static void print_cache(const info_survey *survey)
         printf("%s %d %s", state == 0 ? ":" : ",", count.num_in_state[state],
                clattn_cache_file_state_name((clattn_cache_file_state)state));
     printf("\n");
+    print_usage(&count);
+    print_maintenance(cache, survey->options, &count);
     for (int first = 0, end; (end = info_cache_group_end(cache, first)) > first; first = end)
         print_group(survey, first, end);
     if (survey->options->files)

@@ -57,7 +57,7 @@ static bool survey_context(info_survey *survey, info_device *device, clattn_cont
         return false;
     if (survey->has_cache)
         return true;
-    survey->has_cache = info_cache_init(&survey->cache, ctx);
+    survey->has_cache = info_cache_init(&survey->cache, ctx, survey->options->cache_clear);
     return survey->has_cache;
 }
 
