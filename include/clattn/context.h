@@ -37,6 +37,8 @@ typedef struct clattn_context_params {
     clattn_family family;         /* 0 = chosen from the device's facts */
     const char *cache_dir;    /* program cache; NULL = $XDG_CACHE_HOME/clattn or ~/.cache/clattn, "" = no disk cache */
     uint64_t cache_max_bytes; /* programs and verdicts on disk; 0 = CLATTN_CACHE_DEFAULT_MAX_BYTES */
+    const char *tuning_file;  /* rows to run with; NULL = $XDG_CONFIG_HOME/clattn/tuning.json or
+                                 ~/.config/clattn/tuning.json, if there is one; "" = none */
     bool profiling;           /* own queue only: events carry timestamps */
     bool verify_kernels;      /* safe mode: no kernel is used before its results were compared with the host's */
     clattn_log_callback log;  /* NULL = silent */
@@ -59,6 +61,8 @@ typedef struct clattn_context clattn_context;
  *           them; a file is used when it is written or loaded. Programs go before verdicts, and the verdict that a
  *           process died with a kernel is never evicted. A program that is larger than the limit is not kept on disk.
  *           Processes may share a directory, also with different limits
+ *           tuning_file (its format: <clattn/tuning_file.h>) is read here, whole; what is wrong with it or one of its
+ *           rows goes to the log as a WARNING, a line each, and the context works with the other rows.
  *           verify_kernels: the first use of a kernel runs it on a small problem and compares what it wrote with the
  *           host, before any data of the caller's. An attention kernel that fails is replaced by the plain family's,
  *           with a WARNING; where there is no replacement calls are refused with KERNEL_REJECTED, nothing enqueued. The

@@ -4,6 +4,7 @@
 #define CLATTN_PLAN_H
 
 #include <clattn/context.h>
+#include <clattn/dtype.h>
 #include <clattn/layout.h>
 #include <clattn/tuning.h>
 #include <stdbool.h>
@@ -34,6 +35,7 @@ typedef struct clattn_plan_params {
     int32_t page_size;              /* KV tokens per page, >= 1 */
     int32_t num_pages;              /* physical pages, >= 0 */
     clattn_kv_layout kv_layout;     /* decides in which order a CPU reads the pages */
+    clattn_dtype kv_dtype;          /* of K and V, 0 = not known: chooses among tuning rows, and nothing else */
     int32_t sliding_window;         /* keys that a query sees, its own included; 0 = all */
     int32_t num_splits;             /* KV partitions of every row; 0 = chosen from the batch and the device. A device
                                        that ends long loops (max_loop_iterations) may need more or allow fewer */
@@ -56,6 +58,8 @@ typedef struct clattn_plan clattn_plan;
  *           of a sequence are sequence_start..min(context_len, page_size)-1, none if that is empty, whatever the two
  *           numbers are; its query stands at context_len - 1. A window pair (L, R) is a sliding_window of L+1 there, of
  *           0 for an L of 2^31-1
+ *           The device's row is chosen by the class of num_seqs among others, but not with num_splits or
+ *           batch_invariant
  * Numerics  with num_splits > 0 or batch_invariant the work items of a sequence do not depend on the others
  * Async     the arrays are copied before the call returns; the upload is enqueued
  * Errors    INVALID_ARGUMENT  a NULL pointer, a count out of range, num_splits together with batch_invariant;
@@ -90,7 +94,7 @@ CLATTN_API clattn_status clattn_plan_update(clattn_plan *plan, const clattn_plan
 /**
  * Takes the memory now for every batch of at most num_seqs sequences, total_tokens query rows and max_context_len KV
  * tokens a sequence, so that updates with them allocate nothing. The plan stays what it is. The bound holds for the
- * plan's heads, page size, tuning and splits: an update that changes those may allocate again.
+ * plan's heads, page size, dtype, tuning and splits: an update that changes those may allocate again.
  *
  * Errors    INVALID_ARGUMENT  a NULL plan or a negative count
  *           SIZE_OVERFLOW     the work list or the workspace is larger than 2^31-1 entries

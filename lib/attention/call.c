@@ -55,6 +55,7 @@ static clattn_status plan_call(clattn_context *ctx, const clattn_problem *proble
     params.page_size = problem->page_size;
     params.num_pages = problem->num_pages;
     params.kv_layout = problem->token_major ? CLATTN_KV_NHD : CLATTN_KV_HND;
+    params.kv_dtype = problem->k_dtype;
     params.sliding_window = clattn_problem_sliding_window(problem);
     ctx->destroy_call_plan = clattn_plan_destroy;
     if (ctx->call_plan == NULL)

@@ -5,9 +5,10 @@
  */
 #include "attention/plan.h"
 
+#include "attention/geometry.h"
 #include "attention/problem.h"
-#include "attention/row.h"
 #include "kv_cache/slots.h"
+#include "runtime/layout.h"
 #include "runtime/size.h"
 
 #include <stdlib.h>
@@ -23,12 +24,19 @@ _Static_assert(sizeof(clattn_merge_item) == RECORD_INTS * sizeof(int32_t), "merg
 typedef struct plan_draft {
     clattn_batch batch;
     clattn_plan_shape shape;
+    clattn_tile_request request;
     clattn_row row;
     clattn_schedule_params schedule;
     clattn_schedule_counts counts;
     clattn_plan_sections sections;
     int64_t num_pages_used;
 } plan_draft;
+
+/* Whether splits, and the row, may depend on what else is in the batch. */
+static bool is_automatic(int32_t num_splits, bool batch_invariant)
+{
+    return num_splits == 0 && !batch_invariant;
+}
 
 /* Checks everything but the slots. */
 static clattn_status check_params(clattn_context *ctx, const clattn_plan_params *params, plan_draft *draft)
@@ -54,6 +62,9 @@ static clattn_status check_params(clattn_context *ctx, const clattn_plan_params 
         .head_dim_v = params->head_dim_v,
         .page_size = params->page_size,
         .kv_layout = params->kv_layout,
+        .dense = params->dense,
+        .kv_dtype = params->kv_dtype,
+        .num_seqs = is_automatic(params->num_splits, params->batch_invariant) ? params->num_seqs : 0,
     };
     CLATTN_TRY(clattn_geometry_check(&geometry, error));
     CLATTN_REQUIRE(error, params->num_splits >= 0, CLATTN_INVALID_ARGUMENT, "num_splits is %d, expected 0 or more",
@@ -81,7 +92,8 @@ static clattn_status check_params(clattn_context *ctx, const clattn_plan_params 
                    "total_tokens %d times num_q_heads %d is more than 2^31-1", (int)params->total_tokens,
                    (int)params->num_q_heads);
 
-    return clattn_geometry_row(&ctx->facts, &geometry, ctx->family, params->tuning, &draft->row, error);
+    draft->request = clattn_geometry_request(&geometry, ctx->family, params->tuning);
+    return clattn_tuning_resolve(&ctx->tuning, &draft->request, params->tuning, &draft->row, NULL, error);
 }
 
 static clattn_status reserve_slot_scratch(clattn_plan *plan, int32_t num_slots)
@@ -115,18 +127,14 @@ static int64_t partial_acc_bytes(const clattn_plan_shape *shape, int64_t num_row
     return num_rows * shape->num_kv_heads * shape->head_dim_v * (int64_t)sizeof(cl_float);
 }
 
-static bool is_automatic(const clattn_schedule_params *schedule)
-{
-    return schedule->num_splits == 0 && !schedule->batch_invariant;
-}
-
 /* Nobody asked for the splits that the plan chooses itself: they give way where the device cannot hold their results.
  */
 static void measure_schedule(const clattn_device_facts *facts, plan_draft *draft)
 {
     clattn_schedule_measure(&draft->schedule, &draft->counts);
     const int64_t num_bytes = partial_acc_bytes(&draft->shape, draft->counts.num_partial_rows);
-    if (!is_automatic(&draft->schedule) || (uint64_t)num_bytes <= facts->max_allocation_bytes)
+    if (!is_automatic(draft->schedule.num_splits, draft->schedule.batch_invariant) ||
+        (uint64_t)num_bytes <= facts->max_allocation_bytes)
         return;
     draft->schedule.num_splits = 1;
     clattn_schedule_measure(&draft->schedule, &draft->counts);
@@ -331,6 +339,8 @@ clattn_status clattn_plan_update(clattn_plan *plan, const clattn_plan_params *pa
     }
     take_partial(plan, &grown);
     plan->shape = draft.shape;
+    plan->request = draft.request;
+    clattn_tuning_keep(params->tuning, &plan->tuning);
     plan->row = draft.row;
     plan->counts = draft.counts;
     plan->sections = draft.sections;
@@ -347,6 +357,56 @@ static int64_t no_more_than_fit(const clattn_device_facts *facts, const clattn_p
     return (uint64_t)num_rows < fitting_rows ? num_rows : (int64_t)fitting_rows;
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void raise_bound(clattn_schedule_counts *bound, const clattn_schedule_counts *counts)
+{
+    for (int phase = 0; phase < CLATTN_NUM_PHASES; ++phase)
+        bound->num_items[phase] = larger(bound->num_items[phase], counts->num_items[phase]);
+    bound->num_merge_items = larger(bound->num_merge_items, counts->num_merge_items);
+    bound->num_partial_rows = larger(bound->num_partial_rows, counts->num_partial_rows);
+}
+
+/*
+ * The bound of every schedule within these totals: batches of each class may run with another row. A class that has
+ * none, since the override does not fit its rows, has no plan either.
+ */
+static void bound_schedules(const clattn_plan *plan, int32_t num_seqs, int32_t total_tokens, int32_t max_context_len,
+                            clattn_schedule_counts *bound)
+{
+    const bool automatic = is_automatic(plan->num_splits, plan->batch_invariant);
+    const clattn_batch_class largest = automatic ? clattn_batch_class_of(num_seqs) : CLATTN_BATCH_SINGLE;
+    const clattn_tuning *tuning = plan->tuning.is_given ? &plan->tuning.tuning : NULL;
+    *bound = (clattn_schedule_counts){.max_splits = 1};
+    for (int batch = 0; batch <= (int)largest; ++batch) {
+        const int32_t most_seqs = clattn_batch_class_most((clattn_batch_class)batch);
+        clattn_tile_request request = plan->request;
+        clattn_error refusal;
+        clattn_row row;
+        request.num_seqs = !automatic ? 0 : most_seqs < num_seqs ? most_seqs : num_seqs;
+        if (clattn_tuning_resolve(&plan->ctx->tuning, &request, tuning, &row, NULL, &refusal) != CLATTN_OK)
+            continue;
+        const clattn_schedule_params schedule = {
+            .num_seqs = automatic ? request.num_seqs : num_seqs,
+            .total_tokens = total_tokens,
+            .group_size = request.group_size,
+            .num_kv_heads = request.num_kv_heads,
+            .window_left = plan->shape.window_left,
+            .num_splits = plan->num_splits,
+            .batch_invariant = plan->batch_invariant,
+            .row = &row,
+        };
+        clattn_schedule_counts counts;
+        clattn_schedule_bound(&schedule, max_context_len, &counts);
+        raise_bound(bound, &counts);
+    }
+    if (automatic)
+        bound->num_partial_rows = no_more_than_fit(&plan->ctx->facts, &plan->shape, bound->num_partial_rows);
+}
+
 clattn_status clattn_plan_reserve(clattn_plan *plan, int32_t num_seqs, int32_t total_tokens, int32_t max_context_len)
 {
     if (plan == NULL)
@@ -358,20 +418,8 @@ clattn_status clattn_plan_reserve(clattn_plan *plan, int32_t num_seqs, int32_t t
                    (int)total_tokens);
     CLATTN_REQUIRE(&ctx->error, max_context_len >= 0, CLATTN_INVALID_ARGUMENT,
                    "max_context_len is %d, expected 0 or more", (int)max_context_len);
-    const clattn_schedule_params schedule = {
-        .num_seqs = num_seqs,
-        .total_tokens = total_tokens,
-        .group_size = plan->shape.num_q_heads / plan->shape.num_kv_heads,
-        .num_kv_heads = plan->shape.num_kv_heads,
-        .window_left = plan->shape.window_left,
-        .num_splits = plan->num_splits,
-        .batch_invariant = plan->batch_invariant,
-        .row = &plan->row,
-    };
     clattn_schedule_counts bound;
-    clattn_schedule_bound(&schedule, max_context_len, &bound);
-    if (is_automatic(&schedule))
-        bound.num_partial_rows = no_more_than_fit(&ctx->facts, &plan->shape, bound.num_partial_rows);
+    bound_schedules(plan, num_seqs, total_tokens, max_context_len, &bound);
     const int64_t most_pages = num_seqs * clattn_ceil_div(max_context_len, plan->shape.page_size);
     const clattn_plan_sections sections = lay_out_sections(&bound, num_seqs, total_tokens, most_pages);
     CLATTN_TRY(check_sizes(ctx, &bound, &sections, plan->shape.num_kv_heads));

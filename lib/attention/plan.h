@@ -6,6 +6,7 @@
 #include "attention/schedule.h"
 #include "runtime/context.h"
 #include "runtime/upload.h"
+#include "tuning/resolve.h"
 
 /* What the layers of a step have in common and an operation must agree on. */
 typedef struct clattn_plan_shape {
@@ -35,6 +36,8 @@ typedef struct clattn_plan_sections {
 struct clattn_plan {
     clattn_context *ctx;
     clattn_plan_shape shape;
+    clattn_tile_request request; /* what the row was asked for by, and with which override */
+    clattn_kept_tuning tuning;
     clattn_row row;
     clattn_schedule_counts counts;
     clattn_plan_sections sections;

@@ -3,6 +3,7 @@
 #include "attention/problem.h"
 
 #include "attention/schedule.h"
+#include "runtime/layout.h"
 
 #include <clattn/attention.h>
 #include <math.h>
@@ -69,11 +70,6 @@ clattn_status clattn_problem_set_causal_window(clattn_problem *problem, int32_t 
 int32_t clattn_problem_sliding_window(const clattn_problem *problem)
 {
     return problem->window_left == CLATTN_UNLIMITED ? 0 : problem->window_left + 1;
-}
-
-bool clattn_layout_is_token_major(clattn_kv_layout layout)
-{
-    return layout == CLATTN_KV_COMBINED || layout == CLATTN_KV_NHD;
 }
 
 /* Which dimension of a layout's tensor is the page, the slot and the kv head. */

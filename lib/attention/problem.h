@@ -108,7 +108,4 @@ clattn_status clattn_problem_set_kv(clattn_problem *problem, clattn_kv_layout la
 /* A [tokens, heads, width] view as rows; a [tokens, heads] view likewise. */
 clattn_rows clattn_rows_of(const clattn_view *view);
 
-/* Whether a layout keeps all kv heads of a token together. */
-bool clattn_layout_is_token_major(clattn_kv_layout layout);
-
 #endif

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers which row a problem would run with, and whether it could run with another tile; see row.c, space.c. */
-#include "attention/row.h"
+/* Answers which row a problem would run with, and whether it could run with another tile; see tuning/resolve.c,
+ * tuning/space.c. */
+#include "attention/tuning_query.h"
+
+#include "attention/geometry.h"
+#include "tuning/resolve.h"
 #include "tuning/rows.h"
 
 #include <clattn/tuning_query.h>
@@ -13,6 +17,16 @@ const char *clattn_tuning_level_name(clattn_tuning_level level)
         return "none";
     case CLATTN_TUNING_OVERRIDE:
         return "override";
+    case CLATTN_TUNING_USER_DRIVER:
+        return "user_driver";
+    case CLATTN_TUNING_USER_DEVICE:
+        return "user_device";
+    case CLATTN_TUNING_DEVICE:
+        return "device";
+    case CLATTN_TUNING_ARCHITECTURE:
+        return "architecture";
+    case CLATTN_TUNING_VENDOR:
+        return "vendor";
     case CLATTN_TUNING_DEFAULT:
         return "default";
     case CLATTN_NUM_TUNING_LEVELS:
@@ -43,13 +57,17 @@ static clattn_status choose_family(const clattn_device_facts *facts, const clatt
     return CLATTN_OK;
 }
 
-static clattn_tuning_tile tile_of(const clattn_tile_request *request, const clattn_row *row, clattn_phase phase)
+static clattn_tuning_tile tile_of(const clattn_tile_request *request, const clattn_row *row, clattn_phase phase,
+                                  const clattn_tuning_entry *entry)
 {
-    return (clattn_tuning_tile){
+    clattn_tuning_tile tile = {
         .level = row->levels[phase],
         .tile = row->tiles[phase],
         .local_memory_bytes = (uint64_t)clattn_tile_local_bytes(request, phase, &row->tiles[phase]),
     };
+    if (entry->level != CLATTN_TUNING_NONE)
+        clattn_tuning_entry_describe(entry, tile.row);
+    return tile;
 }
 
 /* The problem that a question is about: what its tiles are chosen for. */
@@ -58,6 +76,8 @@ static clattn_status find_request(const clattn_device_facts *facts, const clattn
 {
     CLATTN_REQUIRE(error, params->page_size >= 1, CLATTN_INVALID_ARGUMENT, "page_size is %d, expected 1 or more",
                    (int)params->page_size);
+    CLATTN_REQUIRE(error, params->num_seqs >= 0, CLATTN_INVALID_ARGUMENT, "num_seqs is %d, expected 0 or more",
+                   (int)params->num_seqs);
     *geometry = (clattn_geometry){
         .num_q_heads = params->num_q_heads,
         .num_kv_heads = params->num_kv_heads,
@@ -65,21 +85,25 @@ static clattn_status find_request(const clattn_device_facts *facts, const clattn
         .head_dim_v = params->head_dim_v,
         .page_size = params->page_size,
         .kv_layout = params->kv_layout,
+        .dense = params->dense,
+        .kv_dtype = params->kv_dtype,
+        .num_seqs = params->num_seqs,
     };
     CLATTN_TRY(clattn_geometry_check(geometry, error));
     return choose_family(facts, params, answer, error);
 }
 
-static clattn_status find_row(const clattn_device_facts *facts, const clattn_tuning_query_params *params,
+static clattn_status find_row(const clattn_tuning_database *database, const clattn_tuning_query_params *params,
                               clattn_tuning_answer *answer, clattn_error *error)
 {
     clattn_geometry geometry;
-    CLATTN_TRY(find_request(facts, params, &geometry, answer, error));
-    clattn_row row;
-    CLATTN_TRY(clattn_geometry_row(facts, &geometry, answer->family, params->tuning, &row, error));
+    CLATTN_TRY(find_request(database->facts, params, &geometry, answer, error));
     const clattn_tile_request request = clattn_geometry_request(&geometry, answer->family, params->tuning);
-    answer->decode = tile_of(&request, &row, CLATTN_PHASE_DECODE);
-    answer->prefill = tile_of(&request, &row, CLATTN_PHASE_PREFILL);
+    clattn_row row;
+    clattn_tuning_entry found[CLATTN_NUM_PHASES];
+    CLATTN_TRY(clattn_tuning_resolve(database, &request, params->tuning, &row, found, error));
+    answer->decode = tile_of(&request, &row, CLATTN_PHASE_DECODE, &found[CLATTN_PHASE_DECODE]);
+    answer->prefill = tile_of(&request, &row, CLATTN_PHASE_PREFILL, &found[CLATTN_PHASE_PREFILL]);
     answer->decode_max_rows = row.decode_max_rows;
     answer->target_groups = row.target_groups;
     answer->min_split_tokens = row.min_split_tokens;
@@ -118,18 +142,26 @@ clattn_status clattn_tuning_check(const clattn_device_facts *facts, const clattn
     return status;
 }
 
+clattn_status clattn_tuning_answer_query(const clattn_tuning_database *database,
+                                         const clattn_tuning_query_params *params, clattn_tuning_answer *answer,
+                                         clattn_error *error)
+{
+    *answer = (clattn_tuning_answer){.family = CLATTN_FAMILY_DEFAULT};
+    clattn_status status = CLATTN_INVALID_ARGUMENT;
+    if (database->facts == NULL || params == NULL)
+        clattn_error_set(error, status, "%s is NULL", database->facts == NULL ? "facts" : "params");
+    else
+        status = find_row(database, params, answer, error);
+    if (status != CLATTN_OK)
+        snprintf(answer->refusal, sizeof answer->refusal, "%.*s", CLATTN_SENTENCE_BYTES - 1, error->text);
+    return status;
+}
+
 clattn_status clattn_tuning_query(const clattn_device_facts *facts, const clattn_tuning_query_params *params,
                                   clattn_tuning_answer *answer)
 {
     if (answer == NULL)
         return CLATTN_INVALID_ARGUMENT;
-    *answer = (clattn_tuning_answer){.family = CLATTN_FAMILY_DEFAULT};
     clattn_error error = {.text = ""};
-    clattn_status status = CLATTN_INVALID_ARGUMENT;
-    if (facts == NULL || params == NULL)
-        clattn_error_set(&error, status, "%s is NULL", facts == NULL ? "facts" : "params");
-    else
-        status = find_row(facts, params, answer, &error);
-    snprintf(answer->refusal, sizeof answer->refusal, "%.*s", CLATTN_SENTENCE_BYTES - 1, error.text);
-    return status;
+    return clattn_tuning_answer_query(&(clattn_tuning_database){.facts = facts}, params, answer, &error);
 }

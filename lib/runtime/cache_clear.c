@@ -5,6 +5,7 @@
 #include "runtime/cache_visit.h"
 #include "runtime/cache_walk.h"
 #include "runtime/program_cache.h"
+#include "runtime/user_path.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,7 +55,7 @@ static void clear_file(void *user, const clattn_cache_file *file)
     clear_state *state = user;
     if (!belongs(file, state->part))
         return;
-    char *path = clattn_program_cache_path(state->directory, file->name);
+    char *path = clattn_path_join(state->directory, file->name);
     if (path == NULL) {
         state->status = clattn_error_set(state->error, CLATTN_OUT_OF_MEMORY,
                                          "no memory for the path of the cache file %s", file->name);

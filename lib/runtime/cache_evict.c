@@ -4,6 +4,7 @@
 
 #include "runtime/cache_walk.h"
 #include "runtime/program_cache.h"
+#include "runtime/user_path.h"
 #include "runtime/verdict_file.h"
 
 #include <errno.h>
@@ -130,7 +131,7 @@ static void remove_candidates(const char *directory, uint64_t max_bytes, const c
         candidate *file = &list->files[i];
         if (file->worth != worth || strcmp(file->name, kept_name) == 0)
             continue;
-        char *path = clattn_program_cache_path(directory, file->name);
+        char *path = clattn_path_join(directory, file->name);
         if (path == NULL)
             return;
         file->worth = check_worth(path, worth);

@@ -7,6 +7,7 @@
 #include "runtime/cache_clear.h"
 #include "runtime/cache_visit.h"
 #include "runtime/device.h"
+#include "tuning/load.h"
 #include "tuning/space.h"
 #include "verify/verify.h"
 
@@ -170,6 +171,8 @@ static clattn_status open_context(clattn_context *ctx, const clattn_context_para
     CLATTN_TRY(clattn_device_read_facts(ctx->device, &ctx->facts, &ctx->error));
     CLATTN_TRY(check_device(ctx));
     ctx->family = params->family != CLATTN_FAMILY_DEFAULT ? params->family : clattn_family_of(&ctx->facts);
+    ctx->tuning.facts = &ctx->facts;
+    CLATTN_TRY(clattn_tuning_load(&ctx->tuning, params->tuning_file, &ctx->log, &ctx->error));
     return open_programs(ctx, params);
 }
 
@@ -210,6 +213,7 @@ void clattn_context_destroy(clattn_context **ctx)
     if (closed->call_plan != NULL)
         closed->destroy_call_plan(&closed->call_plan);
     clattn_program_store_destroy(&closed->programs);
+    clattn_tuning_database_finish(&closed->tuning);
     if (closed->queue != NULL)
         clReleaseCommandQueue(closed->queue);
     if (closed->cl != NULL)

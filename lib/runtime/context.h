@@ -7,6 +7,7 @@
 #include "runtime/error.h"
 #include "runtime/log.h"
 #include "runtime/program.h"
+#include "tuning/database.h"
 
 #include <clattn/attention.h>
 
@@ -16,6 +17,7 @@ struct clattn_context {
     cl_command_queue queue; /* in-order */
     clattn_device_facts facts;
     clattn_family family;
+    clattn_tuning_database tuning; /* the rows of the tuning file and the built-in ones */
     clattn_log log;
     clattn_error error;
     clattn_program_store *programs;

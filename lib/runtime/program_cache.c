@@ -2,6 +2,8 @@
 /* Names, places and atomic replacement of cache files; what is in one is cache_file.c's. */
 #include "runtime/program_cache.h"
 
+#include "runtime/user_path.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,15 +12,6 @@
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
-
-char *clattn_program_cache_path(const char *directory, const char *name)
-{
-    const size_t num_bytes = strlen(directory) + strlen(name) + 2;
-    char *path = malloc(num_bytes);
-    if (path != NULL)
-        snprintf(path, num_bytes, "%s/%s", directory, name);
-    return path;
-}
 
 void clattn_program_cache_name(const char *key, char name[CLATTN_CACHE_NAME_BYTES])
 {
@@ -32,7 +25,7 @@ static char *path_of(const char *directory, const char *key)
 {
     char name[CLATTN_CACHE_NAME_BYTES];
     clattn_program_cache_name(key, name);
-    return clattn_program_cache_path(directory, name);
+    return clattn_path_join(directory, name);
 }
 
 /* The data of an open file, if it is this key's. */
@@ -106,7 +99,7 @@ bool clattn_program_cache_save(const char *directory, const char *key, const voi
     if (directory[0] == '\0' || num_bytes == 0 || !clattn_program_cache_make_directory(directory))
         return false;
     char *path = path_of(directory, key);
-    char *temporary = clattn_program_cache_path(directory, CLATTN_CACHE_TEMPORARY_PREFIX "XXXXXX");
+    char *temporary = clattn_path_join(directory, CLATTN_CACHE_TEMPORARY_PREFIX "XXXXXX");
     const bool written = path != NULL && temporary != NULL && write_file(temporary, path, key, data, num_bytes);
     free(temporary);
     free(path);
@@ -123,14 +116,7 @@ void clattn_program_cache_remove(const char *directory, const char *key)
 
 char *clattn_program_cache_directory(const char *requested)
 {
-    if (requested != NULL)
-        return requested[0] != '\0' ? strdup(requested) : NULL;
-    const char *cache_home = getenv("XDG_CACHE_HOME");
-    /* The XDG base directory specification has relative paths ignored. */
-    if (cache_home != NULL && cache_home[0] == '/')
-        return clattn_program_cache_path(cache_home, "clattn");
-    const char *home = getenv("HOME");
-    if (home != NULL && home[0] != '\0')
-        return clattn_program_cache_path(home, ".cache/clattn");
-    return NULL;
+    if (requested == NULL)
+        return clattn_user_path("XDG_CACHE_HOME", "clattn", ".cache/clattn");
+    return requested[0] != '\0' ? strdup(requested) : NULL;
 }

@@ -15,9 +15,6 @@
 /* The name of a key's file: a 128-bit hash and the suffix. */
 void clattn_program_cache_name(const char *key, char name[CLATTN_CACHE_NAME_BYTES]);
 
-/* "<directory>/<name>", malloc'ed; NULL without memory. */
-char *clattn_program_cache_path(const char *directory, const char *name);
-
 /* Makes a directory and its parents; that it did not work shows when a file is made in it. False without memory. */
 bool clattn_program_cache_make_directory(const char *directory);
 

@@ -3,6 +3,7 @@
 #include "runtime/trial_note.h"
 
 #include "runtime/program_cache.h"
+#include "runtime/user_path.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -21,7 +22,7 @@ static char *path_of(const char *directory, const char *key)
     name[strlen(name) - strlen(CLATTN_CACHE_SUFFIX)] = '\0';
     char note_name[sizeof CLATTN_CACHE_TEMPORARY_PREFIX + sizeof name];
     snprintf(note_name, sizeof note_name, CLATTN_CACHE_TEMPORARY_PREFIX "%s", name);
-    return clattn_program_cache_path(directory, note_name);
+    return clattn_path_join(directory, note_name);
 }
 
 /* Whether the path still leads to the open file: its last holder may have removed it before we had the lock. */

@@ -18,7 +18,7 @@ int clattn_tuning_file_open(const char *path)
     return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
-static clattn_status refuse_file(int reason, clattn_error *error)
+clattn_status clattn_tuning_file_refuse(int reason, clattn_error *error)
 {
     char text[128];
     if (strerror_r(reason, text, sizeof text) != 0)
@@ -48,7 +48,7 @@ static clattn_status read_text(int file, char **text, clattn_error *error)
 {
     struct stat facts;
     if (fstat(file, &facts) != 0)
-        return refuse_file(errno, error);
+        return clattn_tuning_file_refuse(errno, error);
     CLATTN_REQUIRE(error, S_ISREG(facts.st_mode), CLATTN_INVALID_ARGUMENT, "cannot be read: it is no file");
     CLATTN_REQUIRE(error, facts.st_size <= CLATTN_TUNING_FILE_BYTES, CLATTN_INVALID_ARGUMENT,
                    "has %lld bytes, expected at most %d", (long long)facts.st_size, CLATTN_TUNING_FILE_BYTES);
@@ -58,7 +58,7 @@ static clattn_status read_text(int file, char **text, clattn_error *error)
     const int64_t num_bytes = read_all(file, read, (size_t)facts.st_size);
     clattn_status status = CLATTN_OK;
     if (num_bytes < 0)
-        status = refuse_file(errno, error);
+        status = clattn_tuning_file_refuse(errno, error);
     else if (memchr(read, '\0', (size_t)num_bytes) != NULL)
         status = clattn_error_set(error, CLATTN_INVALID_ARGUMENT, "is not JSON: it has a byte 0");
     if (status != CLATTN_OK) {
@@ -176,7 +176,7 @@ clattn_status clattn_tuning_visit_file(const char *path, clattn_tuning_visitor v
     clattn_error error = {.text = ""};
     const int file = clattn_tuning_file_open(path);
     if (file < 0) {
-        const clattn_status status = refuse_file(errno, &error);
+        const clattn_status status = clattn_tuning_file_refuse(errno, &error);
         visit(user, &(clattn_tuning_file_row){.index = -1, .refusal = error.text});
         return status;
     }

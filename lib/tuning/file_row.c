@@ -269,11 +269,6 @@ static clattn_status parse_parameters(const cJSON *object, clattn_parsed_row *pa
     return CLATTN_OK;
 }
 
-clattn_batch_class clattn_batch_class_of(int32_t num_seqs)
-{
-    return num_seqs <= 1 ? CLATTN_BATCH_SINGLE : num_seqs < 16 ? CLATTN_BATCH_SMALL : CLATTN_BATCH_LARGE;
-}
-
 clattn_status clattn_tuning_row_parse(const cJSON *object, clattn_parsed_row *parsed, clattn_error *error)
 {
     CLATTN_REQUIRE(error, cJSON_IsObject(object), CLATTN_INVALID_ARGUMENT, "a row is an object");

@@ -9,6 +9,7 @@
 #include "runtime/error.h"
 
 #include <clattn/device.h>
+#include <clattn/dtype.h>
 #include <clattn/tuning.h>
 #include <clattn/tuning_query.h>
 #include <clattn/tuning_space.h>
@@ -28,7 +29,11 @@ typedef struct clattn_tile_request {
     int32_t head_dim_v;
     int32_t group_size;
     int32_t num_kv_heads;
-    bool token_major; /* all kv heads of a token lie together */
+    bool token_major;      /* all kv heads of a token lie together */
+    bool dense;            /* from here on: what chooses among rows, and decides nothing else; pages otherwise */
+    clattn_dtype kv_dtype; /* 0 = not known */
+    int32_t page_size;     /* KV tokens; the unit of an override in pages; 0 = not known */
+    int32_t num_seqs;      /* 0 = not known, or no reason for another row */
 } clattn_tile_request;
 
 /* The tiles of both phases, and how a batch is cut into them. */

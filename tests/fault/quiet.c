@@ -225,6 +225,13 @@ static void call_tuning_query(fault_world *world)
     (void)clattn_tuning_query(clattn_context_device(world->device.ctx), &params, &answer);
 }
 
+static void call_context_tuning_query(fault_world *world)
+{
+    const clattn_tuning_query_params params = {.num_q_heads = 4, .num_kv_heads = 2, .head_dim = 64, .page_size = 16};
+    clattn_tuning_answer answer;
+    (void)clattn_context_tuning_query(world->device.ctx, &params, &answer);
+}
+
 static void call_verdict_kind_name(fault_world *world)
 {
     (void)world;
@@ -250,6 +257,7 @@ const fault_quiet_function fault_quiet_functions[] = {
     {"clattn_context_device", call_context_device},
     {"clattn_context_family", call_context_family},
     {"clattn_context_last_error", call_context_last_error},
+    {"clattn_context_tuning_query", call_context_tuning_query},
     {"clattn_device_type_name", call_device_type_name},
     {"clattn_dtype_from_name", call_dtype_from_name},
     {"clattn_dtype_name", call_dtype_name},

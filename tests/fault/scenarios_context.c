@@ -2,6 +2,7 @@
 /* Devices and contexts. */
 #include "scenario.h"
 
+#include "runtime/context.h"
 #include "runtime/program_cache.h"
 #include "support/directory.h"
 #include "support/tuning_rows.h"
@@ -229,15 +230,36 @@ static void check_visit_programs(fault_world *world)
     assert_int_equal(world->num_programs, 1);
 }
 
-/* A tuning file with one row. */
+/* A tuning file with one row, for the device. */
 static void open_tuned(fault_world *world)
 {
     char path[SUPPORT_PATH_BYTES];
+    char name[CLATTN_NAME_BYTES + 2];
     support_tuning_text file = {.text = NULL};
     fault_world_open(world);
     support_path_join(path, world->directory, TUNING_FILE);
-    support_tuning_add_row(&file, 0, NULL);
+    snprintf(name, sizeof name, "\"%s\"", clattn_context_device(world->device.ctx)->name);
+    support_tuning_add_row(&file, 1, &(support_tuning_field){"device", name});
     support_tuning_write(&file, path);
+}
+
+static clattn_status call_create_tuned(fault_world *world)
+{
+    char path[SUPPORT_PATH_BYTES];
+    support_path_join(path, world->directory, TUNING_FILE);
+    return create(world, (clattn_context_params){
+                             .cl_context_handle = world->device.cl,
+                             .cl_device = clattn_context_cl_device(world->device.ctx),
+                             .cl_queue = world->device.queue,
+                             .tuning_file = path,
+                         });
+}
+
+/* Without the file, if it cannot be read. */
+static void check_created_tuned(fault_world *world)
+{
+    check_created(world);
+    assert_in_range(world->made->tuning.num_entries, 0, 1);
 }
 
 static void count_row(void *user, const clattn_tuning_file_row *row)
@@ -264,7 +286,7 @@ static void check_visit_tuning(fault_world *world)
 static const fault_scenario scenarios[] = {
     {.function = "clattn_context_create",
      .variant = "own queue",
-     .tolerated = "malloc strdup clGetDeviceInfo",
+     .tolerated = "malloc strdup open clGetDeviceInfo",
      .device_status = CLATTN_NO_DEVICE,
      .open = fault_world_open,
      .call = call_create,
@@ -272,7 +294,7 @@ static const fault_scenario scenarios[] = {
      .undo = destroy_created},
     {.function = "clattn_context_create",
      .variant = "by name",
-     .tolerated = "malloc strdup clGetDeviceInfo",
+     .tolerated = "malloc strdup open clGetDeviceInfo",
      .device_status = CLATTN_NO_DEVICE,
      .open = fault_world_open,
      .call = call_create_by_name,
@@ -280,10 +302,17 @@ static const fault_scenario scenarios[] = {
      .undo = destroy_created},
     {.function = "clattn_context_create",
      .variant = "embedded",
-     .tolerated = "malloc strdup clGetDeviceInfo",
+     .tolerated = "malloc strdup open clGetDeviceInfo",
      .open = fault_world_open,
      .call = call_create_embedded,
      .check = check_created,
+     .undo = destroy_created},
+    {.function = "clattn_context_create",
+     .variant = "tuned",
+     .tolerated = "strdup open clGetDeviceInfo",
+     .open = open_tuned,
+     .call = call_create_tuned,
+     .check = check_created_tuned,
      .undo = destroy_created},
     {.function = "clattn_context_destroy",
      .variant = "used",

@@ -48,9 +48,9 @@ static void compare(const support_device *device, const clattn_tile_request *req
     const char *platform = clattn_context_device(device->ctx)->platform;
     const bool exact = strstr(platform, "Portable Computing Language") != NULL;
     const bool may_count_twice = strstr(platform, "rusticl") != NULL; /* as that of Mesa 22.3 does */
+    const clattn_tuning_database database = {.facts = clattn_context_device(device->ctx)};
     clattn_row row;
-    if (clattn_tuning_resolve(clattn_context_device(device->ctx), request, 16, tuning, &row, &device->ctx->error) !=
-        CLATTN_OK)
+    if (clattn_tuning_resolve(&database, request, tuning, &row, NULL, &device->ctx->error) != CLATTN_OK)
         fail_msg("head_dim=%d: %s", request->head_dim, clattn_context_last_error(device->ctx));
     for (int phase = 0; phase < CLATTN_NUM_PHASES; phase++) {
         const clattn_tile *tile = &row.tiles[phase];

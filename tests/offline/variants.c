@@ -134,10 +134,13 @@ static void list_phase(listing *list, const tool_shape *shape, clattn_dtype kv_d
         .group_size = shape->num_q_heads / shape->num_kv_heads,
         .num_kv_heads = shape->num_kv_heads,
         .token_major = true,
+        .kv_dtype = kv_dtype,
+        .page_size = 16,
     };
+    const clattn_tuning_database database = {.facts = &list->facts};
     clattn_error error = {.text = ""};
     clattn_row row;
-    if (clattn_tuning_resolve(&list->facts, &request, 16, NULL, &row, &error) != CLATTN_OK)
+    if (clattn_tuning_resolve(&database, &request, NULL, &row, NULL, &error) != CLATTN_OK)
         fail(shape->name, error.text);
     const clattn_tile *tile = &row.tiles[phase];
     const clattn_variant variant = clattn_variant_of_phase(problem, &row, phase);

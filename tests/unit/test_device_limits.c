@@ -8,9 +8,10 @@
  * No kernel asks a device for half arithmetic, sub-groups or images: all are OpenCL C 1.2 without extensions, which the
  * tests of suite offline hold every kernel to.
  */
-#include "attention/row.h"
+#include "attention/geometry.h"
 #include "attention/variant.h"
 #include "support/kernel_shape.h"
+#include "tuning/resolve.h"
 
 #include <clattn/tuning_query.h>
 
@@ -163,9 +164,11 @@ static void check_refusal(const clattn_device_facts *facts, const clattn_geometr
 static bool has_fitting_row(const clattn_device_facts *facts, const clattn_geometry *geometry, clattn_family family,
                             uint32_t number)
 {
+    const clattn_tuning_database database = {.facts = facts};
+    const clattn_tile_request request = clattn_geometry_request(geometry, family, NULL);
     clattn_error error = {.text = ""};
     clattn_row row;
-    const clattn_status status = clattn_geometry_row(facts, geometry, family, NULL, &row, &error);
+    const clattn_status status = clattn_tuning_resolve(&database, &request, NULL, &row, NULL, &error);
     if (status != CLATTN_OK) {
         check_refusal(facts, geometry, family, status, error.text);
         return false;

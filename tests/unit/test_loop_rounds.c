@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { LLVMPIPE_ITERATIONS = 65535, PAGE_SIZE = 16 };
+enum { LLVMPIPE_ITERATIONS = 65535 };
 
 static const clattn_family families[] = {CLATTN_FAMILY_PLAIN, CLATTN_FAMILY_SIMT, CLATTN_FAMILY_VECTOR};
 
@@ -39,9 +39,10 @@ static clattn_tile_request request_of(clattn_family family, int32_t head_dim, in
 static clattn_row resolved_row(const clattn_device_facts *facts, const clattn_tile_request *request,
                                const clattn_tuning *tuning)
 {
+    const clattn_tuning_database database = {.facts = facts};
     clattn_row row;
     clattn_error error = {.text = ""};
-    if (clattn_tuning_resolve(facts, request, PAGE_SIZE, tuning, &row, &error) != CLATTN_OK)
+    if (clattn_tuning_resolve(&database, request, tuning, &row, NULL, &error) != CLATTN_OK)
         fail_msg("head_dim=%d/%d: %s", request->head_dim, request->head_dim_v, error.text);
     return row;
 }
@@ -124,9 +125,10 @@ static void more_iterations_allow_more(void **state)
 static void assert_refused(const clattn_device_facts *facts, const clattn_tile_request *request,
                            const clattn_tuning *tuning)
 {
+    const clattn_tuning_database database = {.facts = facts};
     clattn_row row;
     clattn_error error = {.text = ""};
-    assert_int_equal(clattn_tuning_resolve(facts, request, PAGE_SIZE, tuning, &row, &error), CLATTN_INVALID_TUNING);
+    assert_int_equal(clattn_tuning_resolve(&database, request, tuning, &row, NULL, &error), CLATTN_INVALID_TUNING);
     assert_non_null(strstr(error.text, "rounds"));
 }
 

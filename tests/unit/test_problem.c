@@ -2,6 +2,7 @@
 /* The problem description: where K and V of each layout lie, the options, and the checks of heads and head_dim. */
 #include "attention/problem.h"
 #include "attention/schedule.h"
+#include "runtime/layout.h"
 
 #include <clattn/attention.h>
 #include <math.h>

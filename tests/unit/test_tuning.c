@@ -47,8 +47,21 @@ static clattn_device_facts plain_gpu(void)
 
 static clattn_tile_request plain_request(clattn_family family)
 {
-    return (clattn_tile_request){
-        .family = family, .head_dim = 64, .head_dim_v = 64, .group_size = 4, .num_kv_heads = 8, .token_major = true};
+    return (clattn_tile_request){.family = family,
+                                 .head_dim = 64,
+                                 .head_dim_v = 64,
+                                 .group_size = 4,
+                                 .num_kv_heads = 8,
+                                 .token_major = true,
+                                 .page_size = 16};
+}
+
+/* The row of a device without a tuning file. */
+static clattn_status resolve_on(const clattn_device_facts *facts, const clattn_tile_request *request,
+                                const clattn_tuning *tuning, clattn_row *row, clattn_error *error)
+{
+    const clattn_tuning_database database = {.facts = facts};
+    return clattn_tuning_resolve(&database, request, tuning, row, NULL, error);
 }
 
 /* Calls visit with every head_dim, many of head_dim_v, group size, number of kv heads and order of tokens. */
@@ -152,7 +165,7 @@ static void require_row(const clattn_device_facts *facts, const clattn_tile_requ
     clattn_error error = {.text = ""};
     clattn_row row;
     memset(&row, 0x5a, sizeof row);
-    if (clattn_tuning_resolve(facts, request, 16, NULL, &row, &error) != CLATTN_OK)
+    if (resolve_on(facts, request, NULL, &row, &error) != CLATTN_OK)
         fail_request(facts, request, error.text, &(clattn_tile){0});
     check_row(facts, request, &row);
 }
@@ -163,7 +176,7 @@ static void require_row_or_reason(const clattn_device_facts *facts, const clattn
     clattn_row row, untouched;
     memset(&row, 0x5a, sizeof row);
     memset(&untouched, 0x5a, sizeof untouched);
-    const clattn_status status = clattn_tuning_resolve(facts, request, 16, NULL, &row, &error);
+    const clattn_status status = resolve_on(facts, request, NULL, &row, &error);
     if (status == CLATTN_OK) {
         check_row(facts, request, &row);
         return;
@@ -211,7 +224,7 @@ static void require_small_row(const clattn_device_facts *facts, const clattn_til
 {
     clattn_error error = {.text = ""};
     clattn_row row;
-    if (clattn_tuning_resolve(facts, request, 16, NULL, &row, &error) != CLATTN_OK)
+    if (resolve_on(facts, request, NULL, &row, &error) != CLATTN_OK)
         fail_request(facts, request, error.text, &(clattn_tile){0});
     check_row(facts, request, &row);
     const clattn_tile *prefill = &row.tiles[CLATTN_PHASE_PREFILL];
@@ -247,7 +260,7 @@ static void few_registers_are_no_reason_to_refuse(void **state)
     clattn_row row;
     (void)state;
     facts.narrowest_sub_group = 8;
-    assert_int_equal(clattn_tuning_resolve(&facts, &request, 16, NULL, &row, &error), CLATTN_INVALID_TUNING);
+    assert_int_equal(resolve_on(&facts, &request, NULL, &row, &error), CLATTN_INVALID_TUNING);
     assert_non_null(strstr(error.text, "work_group_size 8 does not tile"));
 }
 
@@ -264,7 +277,7 @@ static void other_devices_choose_sub_groups_themselves(void **state)
         clattn_row row;
         facts.narrowest_sub_group = narrowest[i];
         facts.type = narrowest[i] == 8 ? CLATTN_DEVICE_CPU : CLATTN_DEVICE_GPU;
-        assert_int_equal(clattn_tuning_resolve(&facts, &request, 16, NULL, &row, &error), CLATTN_OK);
+        assert_int_equal(resolve_on(&facts, &request, NULL, &row, &error), CLATTN_OK);
         if (i == 0)
             plain = row;
         for (int phase = 0; phase < CLATTN_NUM_PHASES; phase++) {
@@ -327,7 +340,7 @@ static void a_family_that_does_not_exist_is_refused(void **state)
         const clattn_tile_request request = plain_request(families[i]);
         clattn_error error = {.text = ""};
         clattn_row row;
-        assert_int_equal(clattn_tuning_resolve(&facts, &request, 16, NULL, &row, &error), CLATTN_INVALID_TUNING);
+        assert_int_equal(resolve_on(&facts, &request, NULL, &row, &error), CLATTN_INVALID_TUNING);
         assert_non_null(strstr(error.text, "family"));
     }
 }
@@ -338,7 +351,7 @@ static clattn_status resolve(clattn_family family, const clattn_tuning *tuning, 
     const clattn_device_facts facts = family == CLATTN_FAMILY_VECTOR ? fake_cpu(2048 * KIB, 16) : plain_gpu();
     const clattn_tile_request request = plain_request(family);
     *error = (clattn_error){.text = ""};
-    return clattn_tuning_resolve(&facts, &request, 16, tuning, row, error);
+    return resolve_on(&facts, &request, tuning, row, error);
 }
 
 static clattn_row require_override(clattn_family family, const clattn_tuning *tuning)
@@ -519,7 +532,7 @@ static void work_groups_may_be_narrower_than_a_row(void **state)
     clattn_row row;
     (void)state;
     for (request.head_dim_v = 64; request.head_dim_v <= 512; request.head_dim_v += 8)
-        assert_int_equal(clattn_tuning_resolve(&facts, &request, 16, &tuning, &row, &error), CLATTN_OK);
+        assert_int_equal(resolve_on(&facts, &request, &tuning, &row, &error), CLATTN_OK);
 }
 
 /* Prefill asks for more; a decode tile by itself needs whole teams of work-items per key. */
@@ -560,15 +573,16 @@ static void sides_that_are_too_long_are_refused(void **state)
 static void products_that_overflow_are_refused(void **state)
 {
     const clattn_device_facts facts = plain_gpu();
-    const clattn_tile_request request = plain_request(CLATTN_FAMILY_SIMT);
+    clattn_tile_request request = plain_request(CLATTN_FAMILY_SIMT);
     clattn_tuning tuning = {.num_kv_pages_per_block = 1 << 16};
     clattn_error error = {.text = ""};
     clattn_row row;
     (void)state;
-    assert_int_equal(clattn_tuning_resolve(&facts, &request, 1 << 15, &tuning, &row, &error), CLATTN_INVALID_TUNING);
+    request.page_size = 1 << 15;
+    assert_int_equal(resolve_on(&facts, &request, &tuning, &row, &error), CLATTN_INVALID_TUNING);
     assert_non_null(strstr(error.text, "num_kv_pages_per_block is 65536, too large"));
     tuning.num_kv_pages_per_block = (1 << 16) - 1; /* the product is a number again, though no tile */
-    assert_int_equal(clattn_tuning_resolve(&facts, &request, 1 << 15, &tuning, &row, &error), CLATTN_INVALID_TUNING);
+    assert_int_equal(resolve_on(&facts, &request, &tuning, &row, &error), CLATTN_INVALID_TUNING);
     assert_non_null(strstr(error.text, "block_kv is 2147450880, expected 1..16384"));
     refuse_override(CLATTN_FAMILY_SIMT, &(clattn_tuning){.num_queries_per_block = INT32_MAX},
                     "num_queries_per_block is 2147483647, too large");

@@ -81,10 +81,12 @@ static void the_devices_row_answers(void **state)
             .group_size = params.num_q_heads / params.num_kv_heads,
             .num_kv_heads = params.num_kv_heads,
             .token_major = params.kv_layout == CLATTN_KV_NHD || params.kv_layout == CLATTN_KV_COMBINED,
+            .page_size = 16,
         };
+        const clattn_tuning_database database = {.facts = facts};
         clattn_error error;
         clattn_row row;
-        assert_int_equal(clattn_tuning_resolve(facts, &request, 16, NULL, &row, &error), CLATTN_OK);
+        assert_int_equal(clattn_tuning_resolve(&database, &request, NULL, &row, NULL, &error), CLATTN_OK);
         const clattn_tuning_answer answer = require_answer(facts, &params);
         assert_int_equal(answer.family, request.family);
         assert_tile(&answer.decode, &request, CLATTN_PHASE_DECODE, &row);

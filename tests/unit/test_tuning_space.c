@@ -4,7 +4,7 @@
  * family can run on, what clattn_tuning_check() lets pass compiles and fits by what the kernels' sources say
  * (kernel_shape.h), and a plan takes it. Nothing is compiled here.
  */
-#include "attention/row.h"
+#include "attention/geometry.h"
 #include "attention/variant.h"
 #include "runtime/sources.h"
 #include "support/kernel_shape.h"

@@ -2,6 +2,8 @@
 /* A table of the fields of clattn_tile. */
 #include "common/tiles.h"
 
+#include "common/json.h"
+
 #include <stddef.h>
 
 #define FIELD(name)                                                                                                    \
@@ -39,5 +41,6 @@ bool tool_json_add_tile(cJSON *object, const char *key, const clattn_tuning_tile
     bool good = added && cJSON_AddStringToObject(added, "level", clattn_tuning_level_name(tile->level));
     for (int i = 0; good && i < NUM_FIELDS; i++)
         good = cJSON_AddNumberToObject(added, fields[i].name, tool_tile_value(&tile->tile, i));
-    return good && cJSON_AddNumberToObject(added, "local_memory_bytes", (double)tile->local_memory_bytes);
+    return good && cJSON_AddNumberToObject(added, "local_memory_bytes", (double)tile->local_memory_bytes) &&
+           tool_json_add_name(added, "row", tile->row[0] != '\0' ? tile->row : NULL);
 }

@@ -28,6 +28,8 @@ static const tool_option table[] = {
      .help = "first remove from the cache: useless (what is damaged, foreign or left behind), programs (all of\n"
              "them as well), or all (verdicts and notes of trials as well)"},
     {"cache-verify", NULL, tool_read_flag, FIELD(cache_verify), .help = "fail if a file of the cache is damaged"},
+    {"tuning-file", "FILE", tool_read_text, FIELD(tuning_file),
+     .help = "with the rows of this file (default: those of contexts)"},
     {"files", NULL, tool_read_flag, FIELD(files), .help = "list every file of the cache"},
     {"json", NULL, tool_read_flag, FIELD(json), .help = "write JSON instead of text"},
     {"help", NULL, NULL, .help = "this text"},
@@ -51,12 +53,16 @@ static const char output_text[] =
     "layer. A tile has block_q packed query rows (tokens times query heads per kv head), block_kv KV tokens,\n"
     "work-items, kv heads together, float32 lanes, work-items of a sub-group (0 = the compiler's choice) and\n"
     "local memory. A sequence with at most \"rows\" packed rows is decoded, one with more is prefilled. Keys\n"
-    "are split until about \"groups\" work-groups are busy, into shares of at least \"split\" tokens.\n"
+    "are split until about \"groups\" work-groups are busy, into shares of at least \"split\" tokens. The level\n"
+    "says where a tile comes from: a tuning file's row for the device and driver (user_driver) or for the device\n"
+    "with another driver (user_device), a built-in row for the device, its architecture or its vendor, or the\n"
+    "default. A row of these is told below.\n"
     "\n"
     "JSON: {\"version\", \"error\", \"devices\": [...], \"cache\"}. error is null, or why no device can be used; then\n"
     "cache is null. A device has the fields of clattn_device_facts, its index, and usable with error, family,\n"
-    "family_reason and rows; a row has the model's geometry, status and refusal, decode and prefill with the\n"
-    "fields of clattn_tile, decode_max_rows, target_groups and min_split_tokens. The cache has its\n"
+    "family_reason and rows; a row has the model's geometry, status and refusal, decode and prefill with their\n"
+    "level, the fields of clattn_tile, local_memory_bytes and the database's row, and decode_max_rows,\n"
+    "target_groups and min_split_tokens. The cache has its\n"
     "directory, error, num_files, num_bytes, states, num_programs, program_bytes, num_verdicts, verdict_bytes,\n"
     "first_used and last_used (seconds since 1970, of valid files), default_max_bytes (that contexts keep unless\n"
     "told otherwise), verified (with --cache-verify: whether no file is damaged), cleared (with --cache-clear),\n"

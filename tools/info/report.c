@@ -57,9 +57,16 @@ static void print_facts(const clattn_device_facts *facts)
 
 static void print_tile(const char *phase, const clattn_tuning_tile *tile)
 {
-    printf("%-7s %-8s %7d %8d %5d %5d %5d %3d %9.1f", phase, clattn_tuning_level_name(tile->level),
+    printf("%-7s %-12s %7d %8d %5d %5d %5d %3d %9.1f", phase, clattn_tuning_level_name(tile->level),
            (int)tile->tile.block_q, (int)tile->tile.block_kv, (int)tile->tile.work_group_size, (int)tile->tile.heads,
            (int)tile->tile.lanes, (int)tile->tile.sub_group_size, (double)tile->local_memory_bytes / 1024.0);
+}
+
+/* The row of the database that a tile is from. */
+static void print_source(const char *phase, const clattn_tuning_tile *tile)
+{
+    if (tile->row[0] != '\0')
+        printf("    %-7s as on %s\n", phase, tile->row);
 }
 
 /* What else a model asks of attention, below its name. */
@@ -95,6 +102,8 @@ static void print_row(const info_row *row)
     print_options(shape);
     print_tile("prefill", &answer->prefill);
     printf("\n");
+    print_source("decode", &answer->decode);
+    print_source("prefill", &answer->prefill);
 }
 
 static void print_device(const info_device *device, const info_options *options)
@@ -107,7 +116,7 @@ static void print_device(const info_device *device, const info_options *options)
     }
     printf("  family       %s: %s\n", clattn_family_name(device->family), device->rows[0].answer.family_reason);
     printf("  pages        %s\n\n", clattn_kv_layout_name((clattn_kv_layout)options->layout));
-    printf("  %-16s %-11s %-7s %-8s %7s %8s %5s %5s %5s %3s %9s %5s %6s %6s\n", "model", "heads", "phase", "level",
+    printf("  %-16s %-11s %-7s %-12s %7s %8s %5s %5s %5s %3s %9s %5s %6s %6s\n", "model", "heads", "phase", "level",
            "block_q", "block_kv", "items", "heads", "lanes", "sub", "local KiB", "rows", "groups", "split");
     for (int i = 0; i < device->num_rows; i++)
         print_row(&device->rows[i]);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Pages of any size have the same row; only an override counts in pages. */
+/* Which rows of a tuning file are near depends on it; so little that one stands for the usual ones. */
 #define PAGE_SIZE 16
 
 /* Keeps the sentence of a failure in a device's error: a clattn_log_callback. */
@@ -24,7 +24,7 @@ static void keep_error(void *user, clattn_log_level level, const char *message)
         tool_log(NULL, level, message);
 }
 
-static bool ask_rows(info_device *device, const info_options *options)
+static bool ask_rows(info_device *device, clattn_context *ctx, const info_options *options)
 {
     const int num_rows = options->models.count;
     device->rows = calloc((size_t)num_rows, sizeof *device->rows);
@@ -43,7 +43,7 @@ static bool ask_rows(info_device *device, const info_options *options)
             .kv_layout = (clattn_kv_layout)options->layout,
             .family = (clattn_family)options->family,
         };
-        row->status = clattn_tuning_query(&device->facts, &params, &row->answer);
+        row->status = clattn_context_tuning_query(ctx, &params, &row->answer);
     }
     return true;
 }
@@ -53,7 +53,7 @@ static bool survey_context(info_survey *survey, info_device *device, clattn_cont
 {
     device->facts = *clattn_context_device(ctx);
     device->family = clattn_context_family(ctx);
-    if (!ask_rows(device, survey->options))
+    if (!ask_rows(device, ctx, survey->options))
         return false;
     if (survey->has_cache)
         return true;
@@ -69,6 +69,7 @@ static bool survey_device(info_survey *survey, const char *request, int32_t inde
     const clattn_context_params params = {.device = request,
                                           .family = (clattn_family)options->family,
                                           .cache_dir = options->cache_dir,
+                                          .tuning_file = options->tuning_file,
                                           .log = keep_error,
                                           .log_user = device->error};
     clattn_context *ctx = NULL;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the fields of a plan or a query to its row; see row.h. */
-#include "attention/row.h"
+/* From the fields of a plan or a query to what its row is asked for by; see geometry.h. */
+#include "attention/geometry.h"
 
 #include "attention/problem.h"
+#include "runtime/layout.h"
 
 clattn_status clattn_geometry_check(clattn_geometry *geometry, clattn_error *error)
 {
@@ -13,6 +14,9 @@ clattn_status clattn_geometry_check(clattn_geometry *geometry, clattn_error *err
     CLATTN_REQUIRE(error, geometry->kv_layout >= 0 && geometry->kv_layout < CLATTN_NUM_KV_LAYOUTS,
                    CLATTN_INVALID_ARGUMENT, "kv_layout is %d, expected 0..%d", (int)geometry->kv_layout,
                    CLATTN_NUM_KV_LAYOUTS - 1);
+    CLATTN_REQUIRE(error, (int)geometry->kv_dtype >= 0 && geometry->kv_dtype < CLATTN_NUM_DTYPES,
+                   CLATTN_INVALID_ARGUMENT, "kv_dtype is %d, expected 0..%d", (int)geometry->kv_dtype,
+                   CLATTN_NUM_DTYPES - 1);
     return CLATTN_OK;
 }
 
@@ -26,13 +30,9 @@ clattn_tile_request clattn_geometry_request(const clattn_geometry *geometry, cla
         .group_size = geometry->num_q_heads / geometry->num_kv_heads,
         .num_kv_heads = geometry->num_kv_heads,
         .token_major = clattn_layout_is_token_major(geometry->kv_layout),
+        .dense = geometry->dense,
+        .kv_dtype = geometry->kv_dtype,
+        .page_size = geometry->page_size,
+        .num_seqs = geometry->num_seqs,
     };
-}
-
-clattn_status clattn_geometry_row(const clattn_device_facts *facts, const clattn_geometry *geometry,
-                                  clattn_family family, const clattn_tuning *tuning, clattn_row *row,
-                                  clattn_error *error)
-{
-    const clattn_tile_request request = clattn_geometry_request(geometry, family, tuning);
-    return clattn_tuning_resolve(facts, &request, geometry->page_size, tuning, row, error);
 }
