@@ -7,13 +7,13 @@
  * where a head's tokens lie together, HEADS is 1.
  *
  *     for a block of BLOCK_KV keys, for a head, for ROW_REGS rows:
- *         S[row][key] = sum over d of Q K    LANES keys at a time: partial sums per lane, folded until one vector
- *                                            holds one key per lane
+ *         S[row][key] = sum over d of Q K    LANES keys, or 8 keys of two rows, at a time: partial sums per lane,
+ *                                            folded until one vector holds one key of a row per lane
  *         softmax                            one vector of keys per step, one maximum per row and block
  *         acc[row][d] += P[row][key] V       ROW_REGS rows x PV_CHUNK vectors of d in registers
  *
  * Grid      one work-item per work-group; group = item * (num_kv_heads / HEADS) + head block
- * Memory    HEADS * BLOCK_Q * (HEAD_DIM + HEAD_DIM_V + LANES + 1) + BLOCK_Q * BLOCK_KV floats of local memory,
+ * Memory    HEADS * BLOCK_Q * (HEAD_DIM + HEAD_DIM_V + KEY_LANES + 1) + BLOCK_Q * BLOCK_KV floats of local memory,
  *           an argument for the reason that prefill.cl gives
  */
 
@@ -23,7 +23,7 @@
 #endif
 
 /*
- * Tunables. BLOCK_Q: rows per kv head. BLOCK_KV: keys per block, a multiple of LANES. HEADS: kv heads per work-group.
+ * Tunables. BLOCK_Q: rows per kv head. BLOCK_KV: keys per block, a multiple of LANES, or 8. HEADS: kv heads per work-group.
  * PREFETCH_ORDER: the order in which the rows that come next are asked for.
  */
 #ifndef BLOCK_Q
@@ -59,8 +59,14 @@
 #define ACCUMULATORS 8
 #endif
 #endif
-#if ACCUMULATORS / ROW_REGS > LANES
-#define QK_KEYS LANES
+#if BLOCK_KV == 8 && LANES == 16
+#define SCORE_ROWS 2 /* rows whose scores share a vector */
+#else
+#define SCORE_ROWS 1
+#endif
+#define KEY_LANES (LANES / SCORE_ROWS) /* keys of a row in a vector of scores */
+#if ACCUMULATORS / ROW_REGS > KEY_LANES
+#define QK_KEYS KEY_LANES
 #else
 #define QK_KEYS (ACCUMULATORS / ROW_REGS)
 #endif
@@ -72,9 +78,33 @@
 #if HEAD_DIM % LANES != 0 || HEAD_DIM_V % LANES != 0
 #error "LANES must divide both head dimensions"
 #endif
-#if BLOCK_KV % LANES != 0
-#error "BLOCK_KV must be a multiple of LANES"
+#if BLOCK_KV % KEY_LANES != 0
+#error "BLOCK_KV must be a multiple of LANES, or 8"
 #endif
+#if BLOCK_Q % SCORE_ROWS != 0 || QK_KEYS % SCORE_ROWS != 0
+#error "8 keys of 16 lanes need an even number of rows, and two accumulators for each of them"
+#endif
+
+/*
+ * A tree of folds gives a vector of scores: of LANES keys of a row, or of 8 keys of two rows. Its leaves in the order
+ * in which they are folded belong to the row LEAF_ROW(position) and to its sum LEAF_SUM(position), that of the key
+ * KEY_OF_SUM().
+ */
+#if SCORE_ROWS == 1
+#define KEY_OF_SUM(sum) FOLD_LEAF(sum)
+#define LEAF_ROW(position) 0
+#define LEAF_SUM(position) (position)
+#define KEY_INDEX LANE_INDEX
+#define SPREAD(type, rows) ((PASTE(type, LANES))((rows)[0]))
+#else
+#define KEY_OF_SUM(sum) ((sum) % 2 * 4 + (sum) / 2)
+#define LEAF_ROW(position) ((position) % 4 / 2)
+#define LEAF_SUM(position) ((position) / 4 * 2 + (position) % 2)
+#define KEY_INDEX (LANE_INDEX % KEY_LANES)
+#define SPREAD(type, rows) ((PASTE(type, 16))((PASTE(type, 8))((rows)[0]), (PASTE(type, 8))((rows)[1])))
+#endif
+#define QK_STEPS (KEY_LANES / QK_KEYS)
+#define STEP_LEAVES (LANES / QK_STEPS)
 
 typedef global const STORAGE(K_DTYPE) *key_pointer;
 typedef global const STORAGE(V_DTYPE) *value_pointer;
@@ -153,12 +183,12 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
     }
 }
 
-/* Scores of ROW_REGS rows against the block's LANES keys from `first` on, to s_tile[row][key]. */
+/* Scores of ROW_REGS rows against the block's KEY_LANES keys from `first` on, to s_tile[row][key]. */
 static inline void compute_qk(local float *s_tile, local const float *q_rows, key_pointer k, const key_block *keys, int first,
                               const upcoming_rows *upcoming, const attention_args *args)
 {
-    lanes_t folded[ROW_REGS][LANES / QK_KEYS];
-    for (int step = 0; step < LANES / QK_KEYS; ++step) {
+    lanes_t folded[ROW_REGS / SCORE_ROWS][QK_STEPS];
+    for (int step = 0; step < QK_STEPS; ++step) {
         lanes_t sums[ROW_REGS][QK_KEYS];
 #pragma unroll
         for (int row = 0; row < ROW_REGS; ++row) {
@@ -170,9 +200,9 @@ static inline void compute_qk(local float *s_tile, local const float *q_rows, ke
             lanes_t k_priv[QK_KEYS];
 #pragma unroll
             for (int key = 0; key < QK_KEYS; ++key) {
-                const int leaf = first + FOLD_LEAF(step * QK_KEYS + key);
-                k_priv[key] = LOAD_LANES(K_DTYPE)(k + keys->k_offsets[leaf] + d);
-                PREFETCH_LINE(upcoming->k + upcoming->keys->k_offsets[leaf], d);
+                const int from = first + KEY_OF_SUM(step * QK_KEYS + key);
+                k_priv[key] = LOAD_LANES(K_DTYPE)(k + keys->k_offsets[from] + d);
+                PREFETCH_LINE(upcoming->k + upcoming->keys->k_offsets[from], d);
             }
 #pragma unroll
             for (int row = 0; row < ROW_REGS; ++row) {
@@ -183,66 +213,100 @@ static inline void compute_qk(local float *s_tile, local const float *q_rows, ke
             }
         }
 #pragma unroll
-        for (int row = 0; row < ROW_REGS; ++row) {
+        for (int rows = 0; rows < ROW_REGS / SCORE_ROWS; ++rows) {
+            lanes_t leaves[STEP_LEAVES];
 #pragma unroll
-            for (int leaves = 1; leaves < QK_KEYS; leaves *= 2) {
+            for (int i = 0; i < STEP_LEAVES; ++i)
+                leaves[i] = sums[rows * SCORE_ROWS + LEAF_ROW(i)][LEAF_SUM(i)];
 #pragma unroll
-                for (int i = 0; i < QK_KEYS; i += 2 * leaves)
-                    sums[row][i] = fold(sums[row][i], sums[row][i + leaves], leaves);
+            for (int num_leaves = 1; num_leaves < STEP_LEAVES; num_leaves *= 2) {
+#pragma unroll
+                for (int i = 0; i < STEP_LEAVES; i += 2 * num_leaves)
+                    leaves[i] = fold(leaves[i], leaves[i + num_leaves], num_leaves);
             }
-            folded[row][step] = sums[row][0];
+            folded[rows][step] = leaves[0];
         }
     }
 #pragma unroll
-    for (int row = 0; row < ROW_REGS; ++row) {
+    for (int rows = 0; rows < ROW_REGS / SCORE_ROWS; ++rows) {
 #pragma unroll
-        for (int leaves = 1; leaves < LANES / QK_KEYS; leaves *= 2) {
+        for (int num_steps = 1; num_steps < QK_STEPS; num_steps *= 2) {
 #pragma unroll
-            for (int i = 0; i < LANES / QK_KEYS; i += 2 * leaves)
-                folded[row][i] = fold(folded[row][i], folded[row][i + leaves], leaves * QK_KEYS);
+            for (int i = 0; i < QK_STEPS; i += 2 * num_steps)
+                folded[rows][i] = fold(folded[rows][i], folded[rows][i + num_steps], num_steps * STEP_LEAVES);
         }
-        AT(s_tile, row * BLOCK_KV) = LOGIT(folded[row][0], args);
+        AT(s_tile, rows * SCORE_ROWS * BLOCK_KV) = LOGIT(folded[rows][0], args);
     }
 }
 
+/* The largest of a row's lanes. */
+static inline float largest_key(lanes_t scores, const int row)
+{
+#if SCORE_ROWS == 1
+    return largest_lane(scores);
+#else
+    return largest_lane(row == 0 ? scores.s0123456701234567 : scores.s89abcdef89abcdef);
+#endif
+}
+
 /*
- * Turns a row's scores of the block into weights, in place, and moves its softmax state on; a key that the row does
- * not see gets weight 0 whatever its score. The row's sum is kept per lane until the end.
+ * Turns the scores of SCORE_ROWS rows into weights, in place, and moves their softmax states on; a key that a row does
+ * not see gets weight 0 whatever its score. A row's sum is kept per lane until the end. `first` and `past`: the keys
+ * that the rows see, counted from the block's first.
  */
-static inline void softmax_update(local float *scores, local float *row_max, local float *row_sum, local float *acc_row,
-                                  int first, int past, int masked)
+static inline void softmax_update(local float *scores, local float *row_max, local float *row_sum, local float *acc_rows,
+                                  int_lanes_t first, int_lanes_t past, int masked)
 {
     if (masked) {
-        for (int key = 0; key < BLOCK_KV; key += LANES) {
-            const int_lanes_t index = LANE_INDEX + key;
+        for (int key = 0; key < BLOCK_KV; key += KEY_LANES) {
+            const int_lanes_t index = KEY_INDEX + key;
             AT(scores, key) = select((lanes_t)(NO_LOGIT), AT(scores, key), (index >= first) & (index < past));
         }
     }
     lanes_t largest = AT(scores, 0);
 #pragma unroll
-    for (int key = LANES; key < BLOCK_KV; key += LANES)
+    for (int key = KEY_LANES; key < BLOCK_KV; key += KEY_LANES)
         largest = larger(AT(scores, key), largest);
-    const float old_max = *row_max;
-    const float new_max = fmax(old_max, largest_lane(largest));
-    lanes_t sum = AT(row_sum, 0);
-    if (new_max > old_max) {
-        const float correction = WEIGHT(old_max, new_max);
-        *row_max = new_max;
-        sum *= correction;
-        for (int d = 0; d < HEAD_DIM_V; d += LANES)
-            AT(acc_row, d) *= correction;
-    }
+    float new_max[SCORE_ROWS];
+    float correction[SCORE_ROWS];
+    bool moved = false;
 #pragma unroll
-    for (int key = 0; key < BLOCK_KV; key += LANES) {
-        lanes_t weight = WEIGHT(AT(scores, key), new_max);
+    for (int row = 0; row < SCORE_ROWS; ++row) {
+        new_max[row] = fmax(row_max[row], largest_key(largest, row));
+        moved = moved || new_max[row] > row_max[row];
+    }
+    lanes_t sum = AT(row_sum, 0);
+    if (moved) {
+#pragma unroll
+        for (int row = 0; row < SCORE_ROWS; ++row) {
+            correction[row] = WEIGHT(row_max[row], new_max[row]);
+            row_max[row] = new_max[row];
+            for (int d = 0; d < HEAD_DIM_V; d += LANES)
+                AT(acc_rows, row * HEAD_DIM_V + d) *= correction[row];
+        }
+        sum *= SPREAD(float, correction);
+    }
+    const lanes_t max_lanes = SPREAD(float, new_max);
+#pragma unroll
+    for (int key = 0; key < BLOCK_KV; key += KEY_LANES) {
+        lanes_t weight = WEIGHT(AT(scores, key), max_lanes);
         if (masked) {
-            const int_lanes_t index = LANE_INDEX + key;
+            const int_lanes_t index = KEY_INDEX + key;
             weight = select((lanes_t)(0.0f), weight, (index >= first) & (index < past));
         }
         AT(scores, key) = weight;
         sum += weight;
     }
     AT(row_sum, 0) = sum;
+}
+
+/* A row's sum, from its lanes. */
+static inline float sum_of_row(local const float *row_sum)
+{
+    float sum = 0.0f;
+    for (int lane = 0; lane < KEY_LANES; ++lane)
+        sum += row_sum[lane];
+    return sum;
 }
 
 /*
@@ -308,7 +372,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     local float *q_tile = tiles;
     local float *acc = q_tile + NUM_ROWS * HEAD_DIM;
     local float *row_sum = acc + NUM_ROWS * HEAD_DIM_V;
-    local float *s_tile = row_sum + NUM_ROWS * LANES;
+    local float *s_tile = row_sum + NUM_ROWS * KEY_LANES;
     local float *row_max = s_tile + BLOCK_Q * BLOCK_KV;
     const results_t results = results_at(out, states, denominators, sinks, partial_acc, partial_sums, &args);
 
@@ -325,10 +389,10 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
         first_key[row] = range.first;
         past_key[row] = range.past;
     }
-    for (int row = 0; row < NUM_ROWS; ++row) {
+    for (int row = 0; row < NUM_ROWS; ++row)
         row_max[row] = NO_LOGIT;
-        AT(row_sum, row * LANES) = (lanes_t)(0.0f);
-    }
+    for (int i = 0; i < NUM_ROWS * KEY_LANES; i += LANES)
+        AT(row_sum, i) = (lanes_t)(0.0f);
     for (int i = 0; i < NUM_ROWS * HEAD_DIM_V; i += LANES)
         AT(acc, i) = (lanes_t)(0.0f);
 
@@ -349,22 +413,20 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
             key_block part;
             const upcoming_rows upcoming = rows_ahead(&part, k, v, following, head, &args);
 #else
-            upcoming_rows upcoming = {k_head + args.k_head_stride, v_head + args.v_head_stride, keys};
-            if (head + 1 == HEADS) {
-                upcoming.k = k;
-                upcoming.v = v;
-                upcoming.keys = following;
-            }
+            const int ahead = (head + 1) % HEADS;
+            const upcoming_rows upcoming = {k + (ulong)ahead * args.k_head_stride, v + (ulong)ahead * args.v_head_stride,
+                                            head + 1 < HEADS ? keys : following};
 #endif
             for (int rows = 0; rows < BLOCK_Q; rows += ROW_REGS) {
                 const int state = head * BLOCK_Q + rows;
                 local float *scores = s_tile + rows * BLOCK_KV;
-                for (int key = 0; key < BLOCK_KV; key += LANES)
+                for (int key = 0; key < BLOCK_KV; key += KEY_LANES)
                     compute_qk(scores + key, q_tile + state * HEAD_DIM, k_head, keys, key, &upcoming, &args);
-                for (int row = 0; row < ROW_REGS; ++row)
-                    softmax_update(scores + row * BLOCK_KV, row_max + state + row, row_sum + (state + row) * LANES,
-                                   acc + (state + row) * HEAD_DIM_V, first_key[rows + row] - keys->first_key,
-                                   past_key[rows + row] - keys->first_key, masked);
+                for (int row = 0; row < ROW_REGS; row += SCORE_ROWS)
+                    softmax_update(scores + row * BLOCK_KV, row_max + state + row, row_sum + (state + row) * KEY_LANES,
+                                   acc + (state + row) * HEAD_DIM_V,
+                                   SPREAD(int, first_key + rows + row) - keys->first_key,
+                                   SPREAD(int, past_key + rows + row) - keys->first_key, masked);
                 if (masked)
                     accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, keys, &upcoming, 1);
                 else
@@ -379,7 +441,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
             const int packed_row = item.first_row + row;
             const int state = head * BLOCK_Q + row;
             local const float *from = acc + state * HEAD_DIM_V;
-            const row_sums sums = {row_max[state], sum_of_lanes(AT(row_sum, state * LANES))};
+            const row_sums sums = {row_max[state], sum_of_row(row_sum + state * KEY_LANES)};
             if (item.partial >= 0) {
                 const ulong index = partial_row(&args, item.partial, row, kv_head);
                 results.partial_sums[index] = (float2)(sums.max, sums.sum);

@@ -176,17 +176,3 @@ static inline float largest_lane(lanes_t a)
     const float2 c = fmax(b.lo, b.hi);
     return fmax(c.x, c.y);
 }
-
-static inline float sum_of_lanes(lanes_t a)
-{
-#if LANES == 16
-    const float8 half_lanes = a.lo + a.hi;
-    const float4 b = half_lanes.lo + half_lanes.hi;
-#elif LANES == 8
-    const float4 b = a.lo + a.hi;
-#else
-    const float4 b = a;
-#endif
-    const float2 c = b.lo + b.hi;
-    return c.x + c.y;
-}

@@ -77,6 +77,12 @@ static int32_t vector_row_block(const clattn_tile *tile)
     return tile->lanes * (tile->lanes == 16 ? 4 : 2);
 }
 
+/* Rows whose scores share a vector: SCORE_ROWS of the vector decode kernel. */
+static int32_t vector_score_rows(const clattn_tile *tile)
+{
+    return tile->lanes == 16 && tile->block_kv == 8 ? 2 : 1;
+}
+
 static int32_t simt_lanes_per_key(const clattn_tile_request *request)
 {
     return request->head_dim >= 32 ? 8 : 2;
@@ -100,7 +106,7 @@ int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase
     if (request->family == CLATTN_FAMILY_VECTOR) {
         if (phase == CLATTN_PHASE_PREFILL) /* with the converted K and V of 16-bit storage */
             return float_bytes * (q * (d + d_v + 4) + kv * (vector_row_block(tile) + d + d_v));
-        return float_bytes * (tile->heads * q * (d + d_v + tile->lanes + 1) + q * kv);
+        return float_bytes * (tile->heads * q * (d + d_v + tile->lanes / vector_score_rows(tile) + 1) + q * kv);
     }
     const int64_t common = float_bytes * (padded(tile->work_group_size) + padded(q) + padded(q * (kv + 1))) +
                            SIMT_ROW_BYTES * padded(q) + SIMT_KEY_BYTES * kv;
@@ -179,6 +185,26 @@ static clattn_status check_sub_group(const clattn_device_facts *facts, const cla
     return CLATTN_OK;
 }
 
+/* Scores are vectors of one row, or of two rows of 8 keys: those are even in number, with two sums for each. */
+static clattn_status check_vector_decode(const clattn_tile_request *request, const clattn_tile *tile,
+                                         clattn_error *error)
+{
+    const bool shares_vectors = vector_score_rows(tile) == 2;
+    CLATTN_REQUIRE(error, tile->block_kv % tile->lanes == 0 || shares_vectors, CLATTN_INVALID_TUNING,
+                   "tuning: block_kv is %d, expected a multiple of %d on this device", (int)tile->block_kv,
+                   (int)tile->lanes);
+    CLATTN_REQUIRE(error, !shares_vectors || tile->block_q % 2 == 0, CLATTN_INVALID_TUNING,
+                   "tuning: block_q is %d, expected an even number with a block_kv of 8 and 16 lanes",
+                   (int)tile->block_q);
+    CLATTN_REQUIRE(error, !shares_vectors || tile->accumulators != 8 || tile->block_q % 8 != 0, CLATTN_INVALID_TUNING,
+                   "tuning: accumulators is 8, expected 16 with a block_kv of 8, 16 lanes and a block_q of %d",
+                   (int)tile->block_q);
+    CLATTN_REQUIRE(error, request->head_dim % tile->lanes == 0 && request->head_dim_v % tile->lanes == 0,
+                   CLATTN_INVALID_TUNING, "tuning: lanes is %d, expected a divisor of head_dim %d and head_dim_v %d",
+                   (int)tile->lanes, (int)request->head_dim, (int)request->head_dim_v);
+    return CLATTN_OK;
+}
+
 static clattn_status check_vector_tile(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile,
                                        clattn_error *error)
 {
@@ -189,16 +215,7 @@ static clattn_status check_vector_tile(const clattn_tile_request *request, clatt
         CLATTN_REQUIRE(error, tile->block_q % vector_row_block(tile) == 0, CLATTN_INVALID_TUNING,
                        "tuning: block_q is %d, expected a multiple of %d on this device", (int)tile->block_q,
                        (int)vector_row_block(tile));
-    else
-        CLATTN_REQUIRE(error, tile->block_kv % tile->lanes == 0, CLATTN_INVALID_TUNING,
-                       "tuning: block_kv is %d, expected a multiple of %d on this device", (int)tile->block_kv,
-                       (int)tile->lanes);
-    if (phase == CLATTN_PHASE_DECODE)
-        CLATTN_REQUIRE(error, request->head_dim % tile->lanes == 0 && request->head_dim_v % tile->lanes == 0,
-                       CLATTN_INVALID_TUNING,
-                       "tuning: lanes is %d, expected a divisor of head_dim %d and head_dim_v %d", (int)tile->lanes,
-                       (int)request->head_dim, (int)request->head_dim_v);
-    return CLATTN_OK;
+    return phase == CLATTN_PHASE_DECODE ? check_vector_decode(request, tile, error) : CLATTN_OK;
 }
 
 static clattn_status check_work_group(const clattn_device_facts *facts, const clattn_tile *tile, clattn_error *error)

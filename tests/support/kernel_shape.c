@@ -28,7 +28,9 @@ static const char *vector_error(const kernel_shape *shape)
     }
     if (shape->head_dim % lanes != 0 || shape->head_dim_v % lanes != 0)
         return "LANES must divide both head dimensions";
-    return shape->block_kv % lanes == 0 ? NULL : "BLOCK_KV must be a multiple of LANES";
+    if (lanes == 16 && shape->block_kv == 8)
+        return shape->block_q % 2 == 0 ? NULL : "8 keys of 16 lanes need an even number of rows";
+    return shape->block_kv % lanes == 0 ? NULL : "BLOCK_KV must be a multiple of LANES, or 8";
 }
 
 /* cl/simt/tile.cl, prefill.cl and decode.cl. */
@@ -59,7 +61,8 @@ const char *kernel_shape_error(const kernel_shape *shape)
 static int64_t vector_decode_bytes(const kernel_shape *shape)
 {
     const int64_t rows = (int64_t)shape->heads * shape->block_q;
-    return FLOAT_BYTES * (rows * shape->head_dim + rows * shape->head_dim_v + rows * shape->lanes +
+    const int32_t sums_per_row = shape->block_kv < shape->lanes ? shape->block_kv : shape->lanes;
+    return FLOAT_BYTES * (rows * shape->head_dim + rows * shape->head_dim_v + rows * sums_per_row +
                           (int64_t)shape->block_q * shape->block_kv + rows);
 }
 

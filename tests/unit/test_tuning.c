@@ -105,7 +105,8 @@ static bool vector_kernel_builds(const clattn_tile_request *request, clattn_phas
         return false;
     if (phase == CLATTN_PHASE_PREFILL)
         return tile->block_q % (lanes * (lanes == 16 ? 4 : 2)) == 0 && request->head_dim % 8 == 0;
-    return request->head_dim % lanes == 0 && request->head_dim_v % lanes == 0 && tile->block_kv % lanes == 0;
+    const bool pairs = lanes == 16 && tile->block_kv == 8 && tile->block_q % 2 == 0;
+    return request->head_dim % lanes == 0 && request->head_dim_v % lanes == 0 && (tile->block_kv % lanes == 0 || pairs);
 }
 
 static bool simt_kernel_builds(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile)

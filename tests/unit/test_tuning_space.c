@@ -357,6 +357,7 @@ static void what_does_not_fit_is_refused_with_its_reason(void **state)
     refuse_tile(EIGHT_LANES, decode, "lanes", 16, "lanes is 16, the device's vectors have 8");
     refuse_tile(POCL, decode, "accumulators", 12, "accumulators is 12, expected 0, 8 or 16");
     refuse_tile(POCL, prefill, "accumulators", 8, "accumulators is 8, but for vector prefill it can only be 0");
+    refuse_tile(POCL, decode, "block_q", 1, "block_q is 1, expected an even number with a block_kv of 8 and 16 lanes");
     refuse_tile(POCL, decode, "prefetch_order", 3, "prefetch_order is 3, expected 0, 1 or 2");
     refuse_tile(MALI, decode, "prefetch_order", 1, "prefetch_order is 1, but for simt decode it can only be 0");
     refuse_tile(POCL, decode, "sub_group_size", 8, "sub_group_size is 8, but for vector decode it can only be 0");
