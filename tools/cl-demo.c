@@ -91,7 +91,7 @@ static bool time_step(clattn_context *ctx, demo_step *step)
         .kv_element_bytes = 2,
     };
     bench_probes probes;
-    if (!bench_probes_init(&probes, ctx, bench_count_kv_bytes(&batch) * DEMO_NUM_LAYERS))
+    if (!bench_probes_init(&probes, ctx))
         return false;
     bench_subject attention = {.enqueue = demo_step_enqueue, .user = step, .num_warmups = DEMO_NUM_LAYERS};
     bench_measurement measurement;

@@ -17,7 +17,7 @@ static const char method_text[] =
     "\n"
     "Every figure is the median of the rounds. Its spread is the interquartile range divided by the median; over\n"
     "10 % the table says so. A round repeats a short operation until 20 ms are full, each time on the K and V of\n"
-    "the next layer; there are as many layers as it takes to reach 256 MiB (512 at most), as in a model whose layers\n"
+    "the next layer; there are as many layers as it takes to reach 1 GiB (512 at most), as in a model whose layers\n"
     "are done in turn. flops: 2 * (head_dim + head_dim_v) per visible (query, key) pair and query head. bytes: K\n"
     "and V rows that some query sees, once per sequence, and queries and results. roofline_fraction: the larger of\n"
     "flops / FMA rate and bytes / read bandwidth, divided by the measured time. ratio: the median over the rounds\n"

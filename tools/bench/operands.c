@@ -3,6 +3,7 @@
 #include "bench/operands.h"
 
 #include "bench/buffers.h"
+#include "bench/footprint.h"
 #include "bench/model.h"
 #include "common/message.h"
 
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 
 #define SEED 20240607
-#define LAYERS_BYTES ((uint64_t)256 << 20) /* the layers together are no smaller: many times what a cache keeps */
 
 static bool make_random_buffer(bench_operands *operands, bench_random *random, const char *what, clattn_dtype dtype,
                                double count, cl_mem *buffer)
@@ -33,7 +33,8 @@ static bool make_layers(bench_operands *operands, const bench_operations *operat
     const double value_rows = fmax(combined ? 0.0 : page_rows, dense_rows) * shape->num_kv_heads;
     const bench_batch batch = bench_batch_of(problem, &sequences->lengths);
     const uint64_t kv_bytes = bench_count_kv_bytes(&batch);
-    const uint64_t wanted = (LAYERS_BYTES + kv_bytes - 1) / kv_bytes;
+    const uint64_t footprint = bench_footprint_bytes(clattn_context_device(operands->ctx));
+    const uint64_t wanted = (footprint + kv_bytes - 1) / kv_bytes;
     operands->num_layers = wanted < BENCH_MAX_LAYERS ? (int32_t)wanted : BENCH_MAX_LAYERS;
     for (int32_t layer = 0; layer < operands->num_layers; layer++) {
         if (!make_random_buffer(operands, random, combined ? "the KV cache" : "the K cache", problem->kv_dtype,

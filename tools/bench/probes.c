@@ -2,6 +2,8 @@
 /* The FMA and read probes: variants, self-check, calibration. The kernels are in probes.cl. */
 #include "bench/probes.h"
 
+#include "bench/footprint.h"
+
 #include "bench/clock.h"
 #include "bench/program.h"
 #include "common/message.h"
@@ -19,8 +21,6 @@
 #define FMA_ROUNDS 256
 #define FMA_GROUPS_PER_COMPUTE_UNIT 32
 
-#define MIN_READ_BYTES ((uint64_t)256 << 20)
-#define MAX_READ_BYTES ((uint64_t)1 << 30)
 #define CPU_CHUNK_BYTES ((size_t)256 << 10) /* long enough for the hardware's prefetchers, short enough to balance */
 #define GPU_VECTORS_PER_ITEM 16
 
@@ -154,19 +154,17 @@ static size_t item_bytes(const probe_variant *variant)
 }
 
 /* Bytes that one launch reads: whole work-groups, no more than fit the device's largest buffer. */
-static uint64_t read_bytes(const clattn_device_facts *facts, const probe_variant *variant, uint64_t kv_bytes)
+static uint64_t read_bytes(const clattn_device_facts *facts, const probe_variant *variant)
 {
     const uint64_t group_bytes = item_bytes(variant) * variant->work_group_size;
-    uint64_t bytes = kv_bytes < MIN_READ_BYTES ? MIN_READ_BYTES : kv_bytes;
-    bytes = bytes > MAX_READ_BYTES ? MAX_READ_BYTES : bytes;
+    uint64_t bytes = bench_footprint_bytes(facts);
     bytes = bytes > facts->max_allocation_bytes ? facts->max_allocation_bytes : bytes;
     return bytes < group_bytes ? group_bytes : bytes / group_bytes * group_bytes;
 }
 
-static bool make_read_probe(bench_probes *probes, clattn_context *ctx, const probe_variant *variant, uint64_t kv_bytes,
-                            bench_probe *probe)
+static bool make_read_probe(bench_probes *probes, clattn_context *ctx, const probe_variant *variant, bench_probe *probe)
 {
-    const uint64_t bytes = read_bytes(clattn_context_device(ctx), variant, kv_bytes);
+    const uint64_t bytes = read_bytes(clattn_context_device(ctx), variant);
     const cl_int vectors_per_item = (cl_int)(item_bytes(variant) / ((size_t)variant->lanes * sizeof(float)));
     probe->local_size = variant->work_group_size;
     probe->global_size = (size_t)(bytes / item_bytes(variant));
@@ -211,7 +209,7 @@ static bool keep_faster(const bench_probes *probes, bench_probe *best, double *b
     return true;
 }
 
-static bool choose_variants(bench_probes *probes, clattn_context *ctx, uint64_t kv_bytes, const probe_variant *variants,
+static bool choose_variants(bench_probes *probes, clattn_context *ctx, const probe_variant *variants,
                             size_t num_variants)
 {
     double fma_rate = 0.0;
@@ -223,10 +221,9 @@ static bool choose_variants(bench_probes *probes, clattn_context *ctx, uint64_t 
             variant.work_group_size = limit;
         bench_probe fma = {0};
         bench_probe read = {0};
-        const bool good = make_fma_probe(probes, ctx, &variant, &fma) &&
-                          keep_faster(probes, &probes->fma, &fma_rate, &fma) &&
-                          make_read_probe(probes, ctx, &variant, kv_bytes, &read) &&
-                          keep_faster(probes, &probes->read, &read_rate, &read);
+        const bool good =
+            make_fma_probe(probes, ctx, &variant, &fma) && keep_faster(probes, &probes->fma, &fma_rate, &fma) &&
+            make_read_probe(probes, ctx, &variant, &read) && keep_faster(probes, &probes->read, &read_rate, &read);
         probe_finish(&fma);
         probe_finish(&read);
         if (!good)
@@ -235,7 +232,7 @@ static bool choose_variants(bench_probes *probes, clattn_context *ctx, uint64_t 
     return calibrate(probes, &probes->fma, SAMPLE_SECONDS) && calibrate(probes, &probes->read, SAMPLE_SECONDS);
 }
 
-bool bench_probes_init(bench_probes *probes, clattn_context *ctx, uint64_t kv_bytes)
+bool bench_probes_init(bench_probes *probes, clattn_context *ctx)
 {
     const clattn_device_facts *facts = clattn_context_device(ctx);
     const bool is_cpu = facts->type == CLATTN_DEVICE_CPU;
@@ -244,11 +241,11 @@ bool bench_probes_init(bench_probes *probes, clattn_context *ctx, uint64_t kv_by
         is_cpu ? sizeof cpu_variants / sizeof *cpu_variants : sizeof gpu_variants / sizeof *gpu_variants;
     uint64_t data_bytes = 0;
     for (size_t i = 0; i < num_variants; i++) {
-        const uint64_t bytes = read_bytes(facts, &variants[i], kv_bytes);
+        const uint64_t bytes = read_bytes(facts, &variants[i]);
         data_bytes = bytes > data_bytes ? bytes : data_bytes;
     }
     *probes = (bench_probes){.queue = clattn_context_cl_queue(ctx)};
-    if (make_data(probes, ctx, data_bytes) && choose_variants(probes, ctx, kv_bytes, variants, num_variants))
+    if (make_data(probes, ctx, data_bytes) && choose_variants(probes, ctx, variants, num_variants))
         return true;
     bench_probes_finish(probes);
     return false;

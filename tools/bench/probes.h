@@ -26,9 +26,9 @@ typedef struct bench_probes {
 
 /*
  * Builds the probes' variants, checks that they compute what they should and keeps the fastest. The read probe reads
- * as much as the KV data of the workload, so that caches help both alike: 256 MiB at least, 1 GiB at most.
+ * as much as layers of KV data in turn come to (footprint.h), so that caches help both alike.
  */
-bool bench_probes_init(bench_probes *probes, clattn_context *ctx, uint64_t kv_bytes);
+bool bench_probes_init(bench_probes *probes, clattn_context *ctx);
 
 /* Accepts a half-made or zeroed object. */
 void bench_probes_finish(bench_probes *probes);

@@ -142,15 +142,11 @@ static void summarise(const bench_engine *engine, const replay_samples *samples,
 
 static bool run_rounds(bench_engine *engine, int runs, bench_result *result)
 {
-    const bench_problem *problem = engine->problem;
-    const uint64_t row_bytes = (uint64_t)(problem->shape.head_dim + problem->shape.head_dim_v) *
-                               (uint64_t)problem->shape.num_kv_heads * clattn_dtype_size(problem->kv_dtype);
     const bench_measurement any_rates = {.peak_gflops = 1.0, .read_gbytes_per_s = 1.0};
     const size_t count = (size_t)runs;
     bench_probes probes;
     round_sums sums;
-    if (!bench_probes_init(&probes, engine->ctx,
-                           (uint64_t)engine->batching.num_pages * (uint64_t)problem->page_size * row_bytes))
+    if (!bench_probes_init(&probes, engine->ctx))
         return false;
     double *storage = calloc(6 * count, sizeof *storage);
     bool good = storage || tool_error("out of memory");

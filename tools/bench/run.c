@@ -53,10 +53,9 @@ static void finish_calls(call_list *list)
 /* Times the calls in turns and rates what came out. */
 static bool time_calls(const bench_operands *operands, call_list *list, int runs, bench_result *results)
 {
-    const bench_batch batch = bench_batch_of(operands->problem, &operands->sequences.lengths);
     bench_probes probes;
     tool_progress("building the probes");
-    if (!bench_probes_init(&probes, operands->ctx, bench_count_kv_bytes(&batch) * (uint64_t)operands->num_layers))
+    if (!bench_probes_init(&probes, operands->ctx))
         return false;
 
     bench_subject subjects[MAX_CALLS] = {0};
