@@ -5,8 +5,9 @@
  *     OPENCL_LAYERS=.../libfault_layer.so CLATTN_FAULTS="BLOCK_KV=32:crash;LANES=8 -DBLOCK_KV=64:hang" ./program
  *
  * crash: the build ends the process by a signal; exit: by ending it; kill: as the system does for want of memory; hang:
- * the build never returns; memory, refuse: it fails with an error; wrong: the program's kernels do nothing; dead: from
- * then on every build crashes, in other processes as well, until the file that CLATTN_FAULT_MARK names is removed.
+ * the build never returns; memory, refuse: it fails with an error; wrong: the program's kernels do nothing; slow: they
+ * run three times; dead: from then on every build crashes, in other processes as well, until the file that
+ * CLATTN_FAULT_MARK names is removed.
  */
 #include "support/opencl_layer.h"
 
@@ -16,25 +17,30 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_WRONG 64
+#define MAX_MARKED 64
+#define SLOWNESS 3
 
 const char opencl_layer_name[] = "clattn faults";
 
-/* Programs and kernels that are to do nothing. */
-static const void *wrong[MAX_WRONG];
-static int num_wrong;
+/* Programs, and kernels made from them. */
+typedef struct marked_list {
+    int count;
+    const void *objects[MAX_MARKED];
+} marked_list;
 
-static void add_wrong(const void *object)
+static marked_list wrong, slow;
+
+static void mark(marked_list *list, const void *object)
 {
-    if (num_wrong == MAX_WRONG)
+    if (list->count == MAX_MARKED)
         abort();
-    wrong[num_wrong++] = object;
+    list->objects[list->count++] = object;
 }
 
-static bool is_wrong(const void *object)
+static bool is_marked(const marked_list *list, const void *object)
 {
-    for (int i = 0; i < num_wrong; i++)
-        if (wrong[i] == object)
+    for (int i = 0; i < list->count; i++)
+        if (list->objects[i] == object)
             return true;
     return false;
 }
@@ -67,9 +73,9 @@ static bool starts_with(const char *text, const char *word)
 /* Leaves a mark that later processes see. */
 static void leave_mark(void)
 {
-    FILE *mark = fopen(getenv("CLATTN_FAULT_MARK"), "w");
-    if (mark)
-        fclose(mark);
+    FILE *file = fopen(getenv("CLATTN_FAULT_MARK"), "w");
+    if (file)
+        fclose(file);
 }
 
 static cl_int CL_API_CALL fault_clBuildProgram(cl_program program, cl_uint num_devices, const cl_device_id *devices,
@@ -77,10 +83,10 @@ static cl_int CL_API_CALL fault_clBuildProgram(cl_program program, cl_uint num_d
                                                void *user)
 {
     const char *fault = find_fault(options);
-    const char *mark = getenv("CLATTN_FAULT_MARK");
+    const char *dead = getenv("CLATTN_FAULT_MARK");
     if (fault && starts_with(fault, "dead"))
         leave_mark();
-    if ((fault && starts_with(fault, "crash")) || (mark && access(mark, F_OK) == 0)) {
+    if ((fault && starts_with(fault, "crash")) || (dead && access(dead, F_OK) == 0)) {
         fputs("the compiler of the fault layer gives up\n", stderr);
         abort();
     }
@@ -95,15 +101,19 @@ static cl_int CL_API_CALL fault_clBuildProgram(cl_program program, cl_uint num_d
     if (fault && starts_with(fault, "refuse"))
         return CL_BUILD_PROGRAM_FAILURE;
     if (fault && starts_with(fault, "wrong"))
-        add_wrong(program);
+        mark(&wrong, program);
+    if (fault && starts_with(fault, "slow"))
+        mark(&slow, program);
     return opencl_layer_target->clBuildProgram(program, num_devices, devices, options, notify, user);
 }
 
 static cl_kernel CL_API_CALL fault_clCreateKernel(cl_program program, const char *name, cl_int *result)
 {
     cl_kernel kernel = opencl_layer_target->clCreateKernel(program, name, result);
-    if (kernel && is_wrong(program))
-        add_wrong(kernel);
+    if (kernel && is_marked(&wrong, program))
+        mark(&wrong, kernel);
+    if (kernel && is_marked(&slow, program))
+        mark(&slow, kernel);
     return kernel;
 }
 
@@ -111,7 +121,10 @@ static cl_int CL_API_CALL fault_clEnqueueNDRangeKernel(cl_command_queue queue, c
                                                        const size_t *offset, const size_t *global, const size_t *local,
                                                        cl_uint num_events, const cl_event *events, cl_event *event)
 {
-    if (is_wrong(kernel))
+    for (int i = 1; is_marked(&slow, kernel) && i < SLOWNESS; i++)
+        opencl_layer_target->clEnqueueNDRangeKernel(queue, kernel, num_dimensions, offset, global, local, num_events,
+                                                    events, NULL);
+    if (is_marked(&wrong, kernel))
         return opencl_layer_target->clEnqueueMarkerWithWaitList(queue, num_events, events, event);
     return opencl_layer_target->clEnqueueNDRangeKernel(queue, kernel, num_dimensions, offset, global, local, num_events,
                                                        events, event);

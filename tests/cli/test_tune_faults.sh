@@ -50,6 +50,22 @@ holds '"hung" in outcomes and all("building and checking took more than 10 s" in
                                   if trial["outcome"] == "hung")'
 holds '[crash["limit_s"] for crash in crashes] == [10] * outcomes.count("hung")'
 
+# A default three times as slow as it could be is beaten, and what beats it gets into the file.
+rm "$output"
+CLATTN_FAULTS="BLOCK_Q=128:slow"
+searched 0 --max-candidates 4
+holds 'told["results"][0]["verdict"] == "tuned" and rows[0]["gain"] > 1.2 > rows[0]["time_us"] / rows[0]["default_time_us"]'
+holds 'rows[0]["parameters"]["block_q"] != 128 and rows[0]["parameters"] == told["results"][0]["parameters"]'
+
+# Where all others are as slow it stays, and takes the place of the row that was right yesterday: that one competes.
+CLATTN_FAULTS="BLOCK_Q=192:slow;BLOCK_Q=256:slow;BLOCK_Q=64:slow;BLOCK_Q=32:slow;BLOCK_Q=16:slow;LANES=8:slow"
+CLATTN_FAULTS="$CLATTN_FAULTS;BLOCK_KV=32:slow;BLOCK_KV=64:slow"
+cp "$output" "$work/yesterday"
+searched 0 --max-candidates 2
+holds 'told["results"][0]["verdict"] == "default" and len(rows) == 1 and rows[0]["gain"] == 1'
+holds 'rows[0]["parameters"] == {"block_q": 128, "block_kv": 48, "lanes": 16}'
+TILE=$(cat "$work/yesterday") holds 'trials[1]["parameters"] == json.loads(os.environ["TILE"])["rows"][0]["parameters"]'
+
 # A device that fails from then on ends the search, and the tile is not blamed: --resume tries it once more.
 rm -f "$output.crashes" "$output"
 CLATTN_FAULT_MARK=$work/mark

@@ -10,10 +10,12 @@
 #include "bench/statistics.h"
 #include "common/message.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define NUM_WARMUPS 2
 #define LEAST_ROUNDS 3
+#define LEAST_GAIN 0.01 /* a smaller one is worth no row, however quiet the machine */
 
 /* The default and the tile. */
 enum { DEFAULT, TILE, NUM_CALLS };
@@ -38,6 +40,11 @@ tune_figures tune_figures_of(double *times, double *default_times, double *gains
                           .gain = gain.median,
                           .noise = bench_spread(&gain),
                           .rounds = count};
+}
+
+bool tune_figures_win(const tune_figures *figures)
+{
+    return figures->gain > 1.0 + fmax(LEAST_GAIN, figures->noise);
 }
 
 /* Whether the first rounds leave no hope. */

@@ -38,4 +38,7 @@ tune_outcome tune_trial_run(void *trial, const tune_child *child, void *figures)
 /* The figures of gains and times that were taken in rounds; sorts them. */
 tune_figures tune_figures_of(double *times, double *default_times, double *gains, int32_t rounds);
 
+/* Whether a tile is faster than the default by more than the noise, and by enough for a row. */
+bool tune_figures_win(const tune_figures *figures);
+
 #endif

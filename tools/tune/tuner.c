@@ -15,7 +15,6 @@
 #include <string.h>
 #include <time.h>
 
-#define LEAST_GAIN 0.01 /* a smaller one is worth no row, however quiet the machine */
 #define HOPELESS_GAIN 0.7
 #define NUM_FINALISTS 3
 #define FINAL_FACTOR 3 /* rounds of the final match, for one of a trial */
@@ -54,6 +53,8 @@ static tune_child_result try_tile(tuner *state, const clattn_tile *tile, int run
 {
     tune_trial trial = state->trial;
     trial.tile = *tile;
+    if (runs > trial.runs)
+        trial.run_limit_s *= (double)runs / trial.runs;
     trial.runs = runs;
     *figures = (tune_figures){.time_s = 0.0};
     const tune_child_params params = {.function = tune_trial_run,
@@ -291,12 +292,6 @@ static bool search(tuner *state)
            tune_interrupt_signal() == 0;
 }
 
-/* Whether a match was won by more than luck. */
-static bool is_won(const tune_figures *match)
-{
-    return match->gain > 1.0 + fmax(LEAST_GAIN, match->noise);
-}
-
 /* Plays one of the best tiles against the default, longer than before; false if the search has to end. */
 static bool play(tuner *state, const tune_entry *finalist, tune_result *result)
 {
@@ -306,7 +301,7 @@ static bool play(tuner *state, const tune_entry *finalist, tune_result *result)
         try_tile(state, &tile, FINAL_FACTOR * state->session->options->runs, state->end, &figures);
     if (played.outcome == TUNE_STOPPED || state->failed)
         return !state->failed && tune_interrupt_signal() == 0;
-    if (played.outcome == TUNE_OK && is_won(&figures) &&
+    if (played.outcome == TUNE_OK && tune_figures_win(&figures) &&
         (result->verdict != TUNE_TUNED || figures.gain > result->figures.gain)) {
         result->verdict = TUNE_TUNED;
         result->tile = tile;
@@ -412,6 +407,7 @@ static bool init(tuner *state, const tune_session *session, const tune_task *tas
         .proof = &state->proof,
         .phase = task->phase,
         .default_tile = task->space.default_tile,
+        .runs = options->runs,
         .hopeless = HOPELESS_GAIN,
         .build_limit_s = options->build_limit_s,
         .run_limit_s = options->run_limit_s,
