@@ -28,10 +28,10 @@ bool bench_fill_buffer(const clattn_context *ctx, bench_random *random, cl_mem b
     if (!block)
         return tool_error("out of memory");
     bool good = true;
+    bench_random_fill(random, dtype, block, count < FILL_ELEMENTS ? (size_t)count : FILL_ELEMENTS);
     for (uint64_t done = 0; good && done < count; done += FILL_ELEMENTS) {
         const size_t now = count - done < FILL_ELEMENTS ? (size_t)(count - done) : FILL_ELEMENTS;
         const size_t offset = (size_t)(offset_bytes + done * element_bytes);
-        bench_random_fill(random, dtype, block, now);
         good = tool_check_cl(clEnqueueWriteBuffer(clattn_context_cl_queue(ctx), buffer, CL_TRUE, offset,
                                                   now * element_bytes, block, 0, NULL, NULL),
                              "clEnqueueWriteBuffer");

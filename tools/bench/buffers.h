@@ -11,7 +11,7 @@
 /* A device buffer of `count` elements; refuses what the device cannot hold in one buffer. */
 bool bench_make_buffer(const clattn_context *ctx, const char *what, clattn_dtype dtype, double count, cl_mem *buffer);
 
-/* Writes `count` random elements from a byte offset on, block by block. */
+/* Writes `count` random elements from a byte offset on; after a million they begin again, which no device notices. */
 bool bench_fill_buffer(const clattn_context *ctx, bench_random *random, cl_mem buffer, uint64_t offset_bytes,
                        clattn_dtype dtype, uint64_t count);
 
