@@ -40,6 +40,8 @@ clattn_device_facts call_make_device(fuzz_bytes *bytes)
         .max_allocation_bytes = allocation_kib[fuzz_between(bytes, 0, COUNT(allocation_kib) - 1)] << 10,
     };
     facts.global_memory_bytes = 4 * facts.max_allocation_bytes;
+    if (facts.type == CLATTN_DEVICE_CPU && facts.float_vector_width == 1) /* one that ends loops */
+        strcpy(facts.name, "llvmpipe");
     return facts;
 }
 

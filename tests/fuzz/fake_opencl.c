@@ -136,6 +136,7 @@ cl_int clGetDeviceInfo(cl_device_id device, cl_device_info name, size_t size, vo
     const size_t work_items[3] = {facts->max_work_group_size, 1, 1};
     switch (name) {
     case CL_DEVICE_NAME:
+        return answer(facts->name, strlen(facts->name) + 1, size, value, size_ret);
     case CL_DEVICE_VENDOR:
     case CL_DRIVER_VERSION:
         return answer("fake", sizeof "fake", size, value, size_ret);

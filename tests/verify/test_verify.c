@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kernels that have to prove themselves: what is verified, replaced, refused and remembered. */
+#include "runtime/context.h"
 #include "sabotage.h"
 
 #include <setjmp.h>
@@ -135,6 +136,25 @@ static void plans_of_any_family_run_on_the_plain_kernel(void **state)
     }
     assert_true(fixture->device.family == CLATTN_FAMILY_PLAIN || fixture->log.num_warnings >= 2);
     verify_close(&fixture);
+}
+
+/* As long as a work item of the simt family may be on a device that ends loops, which the plain kernel's would be. */
+static void items_too_long_for_the_plain_kernel_are_refused(void **state)
+{
+    static const int32_t context_len = 2000;
+    for (int i = 0; i < 2; i++) {
+        verify_fixture *fixture = verify_open(*state, true);
+        support_attention_case problem = verify_batch(1);
+        problem.num_seqs = 1;
+        problem.context_lens = &context_len;
+        sabotage_now.parts[0] = sabotage_part_of(CLATTN_FAMILY_SIMT);
+        fixture->device.ctx->facts.max_loop_iterations = i == 0 ? 65535 : 0;
+        if (i == 0 && fixture->device.family == CLATTN_FAMILY_SIMT)
+            assert_refused(fixture, &problem, "which ends loops after 65535 rounds");
+        else
+            support_attention_verify(&fixture->device, &problem);
+        verify_close(&fixture);
+    }
 }
 
 static void where_nothing_is_right_the_call_is_refused(void **state)
@@ -372,6 +392,7 @@ int main(int argc, char **argv)
         IN_DIRECTORY(without_a_directory_every_context_tries_anew),
         IN_DIRECTORY(wrong_kernels_are_replaced),
         IN_DIRECTORY(plans_of_any_family_run_on_the_plain_kernel),
+        IN_DIRECTORY(items_too_long_for_the_plain_kernel_are_refused),
         IN_DIRECTORY(where_nothing_is_right_the_call_is_refused),
         IN_DIRECTORY(subtle_miscompilations_are_found),
         IN_DIRECTORY(wrong_merges_are_refused),
