@@ -156,10 +156,15 @@ static void choose_chunks(const clattn_schedule_params *params, clattn_schedule_
     }
 }
 
-/* Of so many rows those that one merge item takes. */
+/* Of so many rows those that one merge item joins; and those that one clears. */
 static int32_t merge_rows(const clattn_row *row, int32_t num_rows)
 {
     return row->max_merge_rows > 0 ? min_int32(num_rows, row->max_merge_rows) : num_rows;
+}
+
+static int32_t clear_rows(const clattn_row *row)
+{
+    return row->max_clear_rows > 0 ? min_int32(CLEAR_ROWS, row->max_clear_rows) : CLEAR_ROWS;
 }
 
 typedef struct tile_count {
@@ -195,7 +200,7 @@ void clattn_schedule_measure(const clattn_schedule_params *params, clattn_schedu
     *counts = (clattn_schedule_counts){0};
     choose_chunks(params, counts);
     visit_tiles(params, counts, count_tile, &(tile_count){params, counts});
-    counts->num_merge_items += clattn_ceil_div(num_clear_rows(params), merge_rows(params->row, CLEAR_ROWS));
+    counts->num_merge_items += clattn_ceil_div(num_clear_rows(params), clear_rows(params->row));
 }
 
 /* More items than any list holds, and few enough to be multiplied by a tile's sides. */
@@ -239,7 +244,7 @@ void clattn_schedule_bound(const clattn_schedule_params *params, int32_t max_con
         bound->num_partial_rows += 2 * extra * block_q;
         bound->num_merge_items += extra * clattn_ceil_div(block_q, merge_rows(params->row, block_q));
     }
-    bound->num_merge_items += num_rows / merge_rows(params->row, CLEAR_ROWS) + 1;
+    bound->num_merge_items += num_rows / clear_rows(params->row) + 1;
 }
 
 typedef struct fill_state {
@@ -293,7 +298,7 @@ static void write_tile(void *state, int32_t sequence, const row_tile *tile)
 static void write_clear_items(const clattn_schedule_params *params, clattn_merge_item *items)
 {
     const int64_t num_rows = num_clear_rows(params);
-    const int32_t step = merge_rows(params->row, CLEAR_ROWS);
+    const int32_t step = clear_rows(params->row);
     for (int64_t row = 0; row < num_rows; row += step)
         *items++ = (clattn_merge_item){
             .first_token = params->num_owned_tokens,

@@ -191,14 +191,32 @@ int32_t clattn_loops_item_keys(const clattn_device_facts *facts, const clattn_ti
     return at_most_int32((usable_rounds(facts) - rounds.item) / rounds.block * tile->block_kv);
 }
 
-/* cl/merge.cl, one row: a loop over the states for the maximum, one that joins them, two over the columns. */
+/* cl/merge.cl: a row without states, with its loops over none and two over the columns; and what each state adds. */
+static void merge_rounds(const clattn_device_facts *facts, clattn_family family, int32_t head_dim_v, int64_t *row,
+                         int64_t *state)
+{
+    const int64_t columns = loop(clattn_ceil_div(head_dim_v, clattn_row_wise_work_group_size(facts, family)), 0);
+    *row = 1 + 2 * loop(0, 0) + 2 * columns;
+    *state = 1 + 1 + columns;
+}
+
 int32_t clattn_loops_merge_states(const clattn_device_facts *facts, clattn_family family, int32_t head_dim_v)
 {
     if (facts->max_loop_iterations == 0)
         return INT32_MAX;
-    const int64_t columns = loop(clattn_ceil_div(head_dim_v, clattn_row_wise_work_group_size(facts, family)), 0);
-    const int64_t without_states = loop(1, loop(0, 0) + loop(0, 0) + 2 * columns);
-    return at_most_int32((usable_rounds(facts) - without_states) / (1 + 1 + columns));
+    int64_t row = 0;
+    int64_t state = 0;
+    merge_rounds(facts, family, head_dim_v, &row, &state);
+    return at_most_int32((usable_rounds(facts) - 1 - row) / state);
+}
+
+/* One at least: where a row does not fit, no tile does. */
+static int32_t clear_rows(const clattn_device_facts *facts, const clattn_tile_request *request)
+{
+    int64_t row = 0;
+    int64_t state = 0;
+    merge_rounds(facts, request->family, request->head_dim_v, &row, &state);
+    return at_most_int32((usable_rounds(facts) - 1) / row);
 }
 
 clattn_status clattn_loops_check(const clattn_device_facts *facts, const clattn_tile_request *request,
@@ -235,4 +253,5 @@ void clattn_loops_limit_row(const clattn_device_facts *facts, const clattn_tile_
     }
     row->max_splits = clattn_loops_merge_states(facts, request->family, request->head_dim_v);
     row->max_merge_rows = 1;
+    row->max_clear_rows = clear_rows(facts, request);
 }

@@ -49,7 +49,8 @@ typedef struct clattn_row {
     /* What a device that ends long loops allows (loops.h), 0 = any number. */
     int32_t max_item_keys[CLATTN_NUM_PHASES]; /* keys of a work item, whole blocks */
     int32_t max_splits;                       /* parts of a row's keys that one work-item can merge */
-    int32_t max_merge_rows;                   /* rows of a merge item */
+    int32_t max_merge_rows;                   /* rows of a merge item, */
+    int32_t max_clear_rows;                   /* and of one that clears rows */
     int32_t max_sinks;                        /* of a row */
 } clattn_row;
 

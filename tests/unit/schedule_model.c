@@ -307,7 +307,7 @@ static void check_clear_items(checker *c)
         const int64_t first = (int64_t)item->first_token * params->group_size + item->first_row;
         REQUIRE(item->num_rows >= 1 && first >= begin && first + item->num_rows <= end, "%s: clears rows [%lld, +%d)",
                 c->name, (long long)first, item->num_rows);
-        REQUIRE(params->row->max_merge_rows == 0 || item->num_rows <= params->row->max_merge_rows,
+        REQUIRE(params->row->max_clear_rows == 0 || item->num_rows <= params->row->max_clear_rows,
                 "%s: clears %d rows at once", c->name, item->num_rows);
         for (int64_t row = first; row < first + item->num_rows; row++)
             num_clears[row - begin]++;

@@ -58,6 +58,7 @@ static void devices_that_end_no_loops_have_no_limits(void **state)
             assert_int_equal(row.max_item_keys[phase], 0);
         assert_int_equal(row.max_splits, 0);
         assert_int_equal(row.max_merge_rows, 0);
+        assert_int_equal(row.max_clear_rows, 0);
         assert_int_equal(row.max_sinks, 0);
         assert_int_equal(clattn_loops_merge_states(&facts, families[i], 512), INT32_MAX);
         assert_int_equal(
@@ -82,6 +83,7 @@ static void llvmpipe_has_rows_for_every_head_dim(void **state)
                 }
                 assert_true(row.max_splits >= 2000);
                 assert_int_equal(row.max_merge_rows, 1);
+                assert_true(row.max_clear_rows >= 64); /* as many as one clears elsewhere */
                 assert_true(row.max_sinks >= 100);
             }
         }

@@ -211,6 +211,7 @@ static void draw_row(clattn_row *row, support_random *random)
         for (int phase = 0; phase < CLATTN_NUM_PHASES; phase++)
             row->max_item_keys[phase] = row->tiles[phase].block_kv * support_random_between(random, 1, 6);
         row->max_merge_rows = support_random_between(random, 1, 9);
+        row->max_clear_rows = support_random_between(random, 1, 70);
     }
 }
 

@@ -81,7 +81,7 @@ static void no_more_splits_than_can_be_merged(void **state)
     assert_int_equal(plan_row(&problem, 100 * BLOCK_KV).max_splits, 50);
 }
 
-/* However many tokens: each row of a tile is merged by an item of its own, and each row that nobody owns cleared so. */
+/* Those of a split tile, and those that nobody owns. */
 static void merge_items_have_no_more_rows_than_allowed(void **state)
 {
     (void)state;
@@ -91,13 +91,14 @@ static void merge_items_have_no_more_rows_than_allowed(void **state)
         init(&problem);
         problem.params.num_splits = 3;
         problem.row.max_merge_rows = max_rows;
+        problem.row.max_clear_rows = 2 * max_rows;
         model_add(&problem, 40, 500);
         model_add_tail(&problem, 130);
         model_plan(&problem, &schedule);
         model_check(&problem, &schedule, "merged rows");
         model_check_bound(&problem, &schedule, "merged rows");
         if (max_rows == 1)
-            assert_int_equal(schedule.counts.num_merge_items, 40 + 130);
+            assert_int_equal(schedule.counts.num_merge_items, 40 + 130 / 2);
         model_release(&schedule);
     }
 }
@@ -112,6 +113,7 @@ static void the_largest_reservation_is_bounded(void **state)
     init(&problem);
     problem.row.max_item_keys[CLATTN_PHASE_DECODE] = BLOCK_KV;
     problem.row.max_merge_rows = 1;
+    problem.row.max_clear_rows = 1;
     for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++) {
         problem.params = (clattn_schedule_params){.num_seqs = INT32_MAX,
                                                   .total_tokens = INT32_MAX,
