@@ -65,7 +65,8 @@ def check_row(row, device):
         at = outer.index("tile")
         outer[at:at + 1] = fields("tuning.h", "clattn_tile")
         assert list(tile) == outer, list(tile)
-        assert tile["level"] == "default", tile
+        level = os.environ.get("LEVEL", "default")
+        assert tile["level"] == level and (tile["row"] is None) == (level == "default"), tile
         positive(tile, "block_q", "block_kv", "work_group_size", "heads", "lanes")
         assert 0 <= tile["local_memory_bytes"] <= device["local_memory_bytes"], tile
         assert tile["work_group_size"] <= device["max_work_group_size"], tile
@@ -173,6 +174,30 @@ NAME=$name told 0 'device["name"] == os.environ["NAME"] and device["index"] is n
 told 0 '[each["index"] for each in told["devices"]] == list(range(len(told["devices"])))'
 told 0 'all(row["layout"] == "heads_first" and row["decode"]["heads"] == 1 for row in device["rows"])' \
     --layout heads_first --family default
+
+# Rows of a tuning file for every phase of llama-3-8b on the first device: the default tiles by another name.
+python3 -c '
+import json, sys
+told, path = json.load(open(sys.argv[1])), sys.argv[2]
+device = told["devices"][0]
+row = {key: device[key] for key in ("vendor", "driver", "architecture", "type", "family")}
+row.update(device=device["name"], version=told["version"], op="paged", kv_dtype="float16", head_dim=128, head_dim_v=128,
+           group_size=4, num_kv_heads=8, kv_layout="nhd", page_size=16, batch="large", parameters={})
+rows = [json.dumps(dict(row, phase=phase)) for phase in ("decode", "prefill")]
+open(path, "w").write("{\"schema\": 1, \"rows\": [\n%s\n]}\n" % ",\n".join(rows))
+' "$work/stdout" "$work/tuning.json"
+LEVEL=user_driver told 0 'device["rows"][0]["decode"]["row"].endswith(
+    "clattn %s: float16 decode, 8 x 4 heads of 128/128, nhd pages of 16, large batch" % told["version"])' \
+    --model llama-3-8b --device 0 --tuning-file "$work/tuning.json"
+run "$info" --model llama-3-8b --device 0 --tuning-file "$work/tuning.json"
+[ "$(grep -c 'user_driver' "$work/stdout")" -eq 2 ] || failed "not two tiles of the tuning file"
+grep -q 'prefill as on .*: float16 prefill' "$work/stdout" || failed "no row of the tuning file"
+sed 's/"driver": "/&another /' "$work/tuning.json" >"$work/other.json"
+LEVEL=user_device told 0 'True' --model llama-3-8b --device 0 --tuning-file "$work/other.json"
+run "$info" --model llama-3-8b --device 0 --tuning-file "$work/absent.json"
+[ "$code" -eq 0 ] || failed "exit code $code: an absent tuning file"
+grep -q 'tuning file .*absent.json: cannot be read' "$work/stderr" || failed "an absent tuning file is not told"
+
 for family in vector simt plain; do
     told 0 "'asked for' in device['family_reason'] and device['family'] == '$family'" --family "$family" --device 0
 done

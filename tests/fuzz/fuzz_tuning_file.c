@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The reader of tuning files. Files come as the input's bytes, or with rows whose fields are good, or nearly so. What
- * is visited as a row must be within the limits that the format gives, everything else must have a reason.
+ * is visited as a row must be within the limits that the format gives, everything else must have a reason. With the
+ * rows in a database, every problem has a tile that the device can run.
  */
 #include "fuzz.h"
 #include "tuning/file.h"
+#include "tuning/resolve.h"
 #include "tuning/tunables.h"
 
 #include <inttypes.h>
@@ -19,13 +21,16 @@ enum { MAX_FILE_BYTES = 1 << 14 };
 static struct {
     int64_t num_files, num_files_refused;
     int64_t num_rows, num_rows_refused;
+    int64_t num_answers;
 } statistics;
 
 const char *fuzz_summary(void)
 {
     static char text[160];
-    snprintf(text, sizeof text, "%" PRId64 " of %" PRId64 " files refused, %" PRId64 " of %" PRId64 " rows",
-             statistics.num_files_refused, statistics.num_files, statistics.num_rows_refused, statistics.num_rows);
+    snprintf(text, sizeof text,
+             "%" PRId64 " of %" PRId64 " files refused, %" PRId64 " of %" PRId64 " rows, %" PRId64 " answers",
+             statistics.num_files_refused, statistics.num_files, statistics.num_rows_refused, statistics.num_rows,
+             statistics.num_answers);
     return text;
 }
 
@@ -72,9 +77,24 @@ static void check_row(const clattn_tuning_row *row)
     check_real(row->noise);
 }
 
+/* The device that the good rows are for. */
+static const clattn_device_facts device = {
+    .name = "a device",
+    .vendor = "a vendor",
+    .driver = "1.5",
+    .architecture = "sm_90",
+    .type = CLATTN_DEVICE_GPU,
+    .num_compute_units = 8,
+    .max_work_group_size = 256,
+    .preferred_multiple = 32,
+    .float_vector_width = 4,
+    .local_memory_bytes = 48 << 10,
+};
+
 typedef struct visit_state {
     int32_t num_visits;
     bool whole_refusal;
+    clattn_tuning_database database;
 } visit_state;
 
 static void visit(void *user, const clattn_tuning_file_row *row)
@@ -93,16 +113,54 @@ static void visit(void *user, const clattn_tuning_file_row *row)
     state->num_visits++;
     statistics.num_rows++;
     statistics.num_rows_refused += row->row == NULL;
-    if (row->row != NULL)
-        check_row(row->row);
+    if (row->row == NULL)
+        return;
+    check_row(row->row);
+    clattn_error error;
+    FUZZ_REQUIRE(clattn_tuning_database_add(&state->database, row->row, &error) == CLATTN_OK, "a row is not added");
 }
 
-static void read_file(const void *data, size_t num_bytes)
+/* Whatever the rows say, what answers is a tile that the device can run. */
+static void ask(clattn_tuning_database *database, fuzz_bytes *bytes)
+{
+    static const clattn_family families[] = {CLATTN_FAMILY_SIMT, CLATTN_FAMILY_VECTOR, CLATTN_FAMILY_PLAIN};
+    clattn_tuning_database_sort(database);
+    for (int i = 0; i < 4; i++) {
+        const clattn_tile_request request = {
+            .family = families[fuzz_between(bytes, 0, 2)],
+            .head_dim = fuzz_one_in(bytes, 4) ? 8 * fuzz_between(bytes, 1, 64) : 128,
+            .head_dim_v = fuzz_one_in(bytes, 4) ? 8 * fuzz_between(bytes, 1, 64) : 128,
+            .group_size = fuzz_between(bytes, 1, 9),
+            .num_kv_heads = fuzz_between(bytes, 1, 9),
+            .token_major = !fuzz_one_in(bytes, 4),
+            .dense = fuzz_one_in(bytes, 4),
+            .kv_dtype = (clattn_dtype)fuzz_between(bytes, 0, CLATTN_NUM_DTYPES - 1),
+            .page_size = fuzz_between(bytes, 0, 300),
+            .num_seqs = fuzz_between(bytes, 0, 20),
+        };
+        clattn_row row;
+        clattn_error error;
+        if (clattn_tuning_resolve(database, &request, NULL, &row, NULL, &error) != CLATTN_OK) {
+            const clattn_tuning_database none = {.facts = &device};
+            FUZZ_REQUIRE(clattn_tuning_resolve(&none, &request, NULL, &row, NULL, &error) != CLATTN_OK,
+                         "a row makes a problem fail that the default serves");
+            continue;
+        }
+        for (int phase = 0; phase < CLATTN_NUM_PHASES; phase++) {
+            FUZZ_REQUIRE(clattn_tile_check(&device, &request, (clattn_phase)phase, &row.tiles[phase], 0, &error) ==
+                             CLATTN_OK,
+                         "%s", error.text);
+            statistics.num_answers += row.levels[phase] != CLATTN_TUNING_DEFAULT;
+        }
+    }
+}
+
+static void read_file(const void *data, size_t num_bytes, fuzz_bytes *bytes)
 {
     const int file = memfd_create("fuzz", MFD_CLOEXEC);
     FUZZ_REQUIRE(file >= 0 && write(file, data, num_bytes) == (ssize_t)num_bytes && lseek(file, 0, SEEK_SET) == 0,
                  "no file of %zu bytes", num_bytes);
-    visit_state state = {.num_visits = 0};
+    visit_state state = {.database = {.facts = &device}};
     clattn_error error = {.text = ""};
     const clattn_status status = clattn_tuning_file_visit(file, visit, &state, &error);
     close(file);
@@ -111,6 +169,8 @@ static void read_file(const void *data, size_t num_bytes)
                  "status %d with \"%s\"", (int)status, error.text);
     statistics.num_files++;
     statistics.num_files_refused += status != CLATTN_OK;
+    ask(&state.database, bytes);
+    clattn_tuning_database_finish(&state.database);
 }
 
 /* A file in the making; what does not fit is left out. */
@@ -190,13 +250,13 @@ static void read_nearly_whole_file(fuzz_bytes *bytes)
     }
     if (fuzz_one_in(bytes, 16))
         file.num_bytes -= (size_t)fuzz_between(bytes, 1, 9);
-    read_file(file.text, file.num_bytes);
+    read_file(file.text, file.num_bytes, bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t num_bytes)
 {
     fuzz_bytes bytes = {data, num_bytes};
-    read_file(data, num_bytes);
+    read_file(data, num_bytes, &(fuzz_bytes){data, num_bytes});
     read_nearly_whole_file(&bytes);
     return 0;
 }
