@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What lies in a context's cache directory. */
+/* What lies in a context's cache directory, and how to clear it. */
 #ifndef CLATTN_CACHE_H
 #define CLATTN_CACHE_H
 
