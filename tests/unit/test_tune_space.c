@@ -132,6 +132,7 @@ static void tile_that_does_not_fit_is_left_out_with_a_reason(void **state)
 typedef struct landscape {
     int hill_x, hill_y;
     int useless_x; /* -1 = none */
+    bool is_pit;   /* the start is better than its neighbours; a corner beside it is better still */
     int num_looks;
     int most_looks; /* the search ends behind them; 0 = no end */
     int looks[WIDTH * HEIGHT];
@@ -139,6 +140,14 @@ typedef struct landscape {
     double best;
     bool usable[WIDTH * HEIGHT];
 } landscape;
+
+enum { START_X = 2, START_Y = 11 };
+
+static double pit_score(int x, int y)
+{
+    const int num_moves = abs(x - START_X) + abs(y - START_Y);
+    return x == START_X + 1 && y == START_Y - 1 ? 1.3 : num_moves == 0 ? 1.0 : num_moves == 1 ? 0.97 : 0.5;
+}
 
 static bool look(void *user, int64_t point, double *score)
 {
@@ -151,6 +160,8 @@ static bool look(void *user, int64_t point, double *score)
     land->looks[point]++;
     land->order[land->num_looks++] = point;
     *score = x == land->useless_x ? 0.0 : 2.0 / (1.0 + 0.1 * abs(x - land->hill_x) + 0.2 * abs(y - land->hill_y));
+    if (land->is_pit)
+        *score = pit_score(x, y);
     land->best = fmax(land->best, *score);
     return true;
 }
@@ -177,7 +188,7 @@ static void run(landscape *land, tune_strategy strategy, uint64_t seed)
 {
     const tune_landscape given = {.num_points = WIDTH * HEIGHT,
                                   .num_dimensions = 2,
-                                  .start = 2 + 11 * WIDTH,
+                                  .start = START_X + START_Y * WIDTH,
                                   .usable = land->usable,
                                   .step = step,
                                   .evaluate = look,
@@ -191,7 +202,7 @@ static void every_strategy_looks_at_every_usable_point_once(void **state)
     for (int strategy = 0; strategy < TUNE_NUM_STRATEGIES; strategy++) {
         landscape *land = make_landscape(0);
         for (int i = 0; i < WIDTH * HEIGHT; i += 7)
-            land->usable[i] = i == 2 + 11 * WIDTH;
+            land->usable[i] = i == START_X + START_Y * WIDTH;
         land->useless_x = 9;
         run(land, (tune_strategy)strategy, 5);
         for (int i = 0; i < WIDTH * HEIGHT; i++)
@@ -223,6 +234,18 @@ static void descent_steps_over_points_of_no_use(void **state)
     free(land);
 }
 
+static void descent_tries_together_what_hardly_loses_alone(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        landscape *land = make_landscape(5 + 4); /* the start and its neighbours, and the corners */
+        land->is_pit = true;
+        run(land, TUNE_DESCENT, seed);
+        assert_true(land->best == 1.3);
+        free(land);
+    }
+}
+
 static void descent_begins_at_the_start_and_random_does_not_keep_the_order(void **state)
 {
     (void)state;
@@ -232,7 +255,7 @@ static void descent_begins_at_the_start_and_random_does_not_keep_the_order(void 
     run(descent, TUNE_DESCENT, 1);
     run(exhaustive, TUNE_EXHAUSTIVE, 1);
     run(shuffled, TUNE_RANDOM, 1);
-    assert_int_equal(descent->order[0], 2 + 11 * WIDTH);
+    assert_int_equal(descent->order[0], START_X + START_Y * WIDTH);
     int num_in_place = 0;
     for (int i = 0; i < WIDTH * HEIGHT; i++) {
         assert_int_equal(exhaustive->order[i], i);
@@ -283,6 +306,7 @@ int main(void)
         cmocka_unit_test(every_strategy_looks_at_every_usable_point_once),
         cmocka_unit_test(descent_climbs_the_hill_with_few_looks_from_anywhere),
         cmocka_unit_test(descent_steps_over_points_of_no_use),
+        cmocka_unit_test(descent_tries_together_what_hardly_loses_alone),
         cmocka_unit_test(descent_begins_at_the_start_and_random_does_not_keep_the_order),
         cmocka_unit_test(same_seed_gives_the_same_order_and_another_one_another),
         cmocka_unit_test(search_ends_when_an_evaluation_says_so),

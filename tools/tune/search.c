@@ -8,8 +8,16 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define MAX_DIMENSIONS 32
+#define MAX_PLACES 64
+#define PROMISING 0.94F /* a value that keeps so much of the score, changed alone, may win together with others */
+#define MAX_DRAWS 1000
+
 typedef struct search {
     const tune_landscape *landscape;
+    int64_t best; /* of all points looked at, -1 = none was of use */
+    /* The best score with a value over that without it, the other dimensions being equal; 0 = not seen. */
+    float kept[MAX_DIMENSIONS][MAX_PLACES];
     bench_random random;
     float *scores;  /* [num_points], NAN = not looked at */
     int64_t *order; /* [num_usable] */
@@ -32,9 +40,28 @@ static bool look(search *state, int64_t point, float *score)
         if (!state->landscape->evaluate(state->landscape->user, point, &evaluated))
             return false;
         state->scores[point] = (float)evaluated;
+        if (evaluated > 0.0 && (state->best < 0 || state->scores[point] > state->scores[state->best]))
+            state->best = point;
     }
     *score = state->scores[point];
     return true;
+}
+
+/* Where a point's value stands among those of a dimension. */
+static int place_of(const tune_landscape *landscape, int64_t point, int dimension)
+{
+    int place = 0;
+    while (landscape->step(landscape->user, point, dimension, -(place + 1)) >= 0)
+        place++;
+    return place;
+}
+
+/* Notes how much of the score a change of one value keeps. */
+static void note_change(search *state, int dimension, int64_t changed, float score, float before)
+{
+    const int place = place_of(state->landscape, changed, dimension);
+    if (place < MAX_PLACES && before > 0.0F)
+        state->kept[dimension][place] = fmaxf(state->kept[dimension][place], score / before);
 }
 
 /* Moves on from a point in one direction while it gets better; points of no use are stepped over. */
@@ -52,6 +79,7 @@ static bool walk(search *state, int dimension, int direction, int64_t *point, fl
             return false;
         if (score == 0.0F)
             continue;
+        note_change(state, dimension, next, score, *best);
         if (score <= *best)
             return true;
         *point = next;
@@ -64,7 +92,7 @@ static bool walk(search *state, int dimension, int direction, int64_t *point, fl
 static bool descend(search *state, int64_t point)
 {
     const int num_dimensions = state->landscape->num_dimensions;
-    int32_t dimensions[64];
+    int32_t dimensions[MAX_DIMENSIONS];
     float best = 0.0F;
     if (!look(state, point, &best))
         return false;
@@ -99,14 +127,65 @@ static void shuffle(search *state)
     }
 }
 
+/* Another place of a dimension whose value is promising, or the same. */
+static int draw_place(search *state, int dimension, int place)
+{
+    int places[MAX_PLACES];
+    int num_places = 0;
+    for (int i = 0; i < MAX_PLACES; i++) {
+        if (i == place || state->kept[dimension][i] >= PROMISING)
+            places[num_places++] = i;
+    }
+    return num_places > 0 ? places[bench_random_below(&state->random, (uint32_t)num_places)] : place;
+}
+
+/* The best point with promising values at random, one that has not been looked at; -1 = hardly any is left. */
+static int64_t draw_combination(search *state)
+{
+    const tune_landscape *landscape = state->landscape;
+    for (int draw = 0; draw < MAX_DRAWS && state->best >= 0; draw++) {
+        int64_t point = state->best;
+        for (int dimension = 0; dimension < landscape->num_dimensions; dimension++) {
+            const int place = place_of(landscape, point, dimension);
+            point = landscape->step(landscape->user, point, dimension, draw_place(state, dimension, place) - place);
+        }
+        if (landscape->usable[point] && isnan(state->scores[point]))
+            return point;
+    }
+    return -1;
+}
+
+/*
+ * Down from the start; then, since values may win together that do not win alone, through combinations of those that
+ * lost next to nothing, down again from one that is better than all before; at the end down from anywhere.
+ */
+static void run_descent(search *state)
+{
+    float score = 0.0F;
+    bool goes_on = descend(state, state->landscape->start);
+    while (goes_on) {
+        int64_t point = draw_combination(state);
+        const bool is_drawn = point >= 0;
+        if (!is_drawn)
+            point = next_point(state);
+        if (point < 0 || !look(state, point, &score))
+            return;
+        if (!is_drawn || point == state->best)
+            goes_on = descend(state, point);
+    }
+}
+
 static void run(search *state, tune_strategy strategy)
 {
+    float score = 0.0F;
     if (strategy != TUNE_EXHAUSTIVE)
         shuffle(state);
-    int64_t point = strategy == TUNE_DESCENT ? state->landscape->start : next_point(state);
-    float score = 0.0F;
-    for (; point >= 0; point = next_point(state)) {
-        if (!(strategy == TUNE_DESCENT ? descend(state, point) : look(state, point, &score)))
+    if (strategy == TUNE_DESCENT) {
+        run_descent(state);
+        return;
+    }
+    for (int64_t point = next_point(state); point >= 0; point = next_point(state)) {
+        if (!look(state, point, &score))
             return;
     }
 }
@@ -114,9 +193,11 @@ static void run(search *state, tune_strategy strategy)
 bool tune_search_run(const tune_landscape *landscape, tune_strategy strategy, uint64_t seed)
 {
     search state = {.landscape = landscape,
+                    .best = -1,
                     .scores = malloc((size_t)landscape->num_points * sizeof *state.scores),
                     .order = malloc((size_t)landscape->num_points * sizeof *state.order)};
-    const bool good = (state.scores && state.order) || tool_error("out of memory");
+    const bool good = (landscape->num_dimensions <= MAX_DIMENSIONS || tool_error("too many dimensions")) &&
+                      ((state.scores && state.order) || tool_error("out of memory"));
     bench_random_init(&state.random, seed);
     for (int64_t point = 0; good && point < landscape->num_points; point++) {
         state.scores[point] = NAN;

@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 typedef enum tune_strategy {
-    TUNE_DESCENT,    /* along one dimension at a time as long as it gets better; then from a random point again */
-    TUNE_RANDOM,     /* the points in random order */
+    TUNE_DESCENT, /* along one dimension at a time as long as it gets better; then combinations of what did not lose */
+    TUNE_RANDOM,  /* the points in random order */
     TUNE_EXHAUSTIVE, /* the points in their order */
     TUNE_NUM_STRATEGIES
 } tune_strategy;
