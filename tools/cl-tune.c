@@ -4,23 +4,21 @@
  * searches, see tune/child.h.
  */
 #include "bench/clock.h"
-#include "common/devices.h"
 #include "common/folder.h"
+#include "common/gnuplot.h"
 #include "common/json.h"
 #include "common/message.h"
 #include "tune/database.h"
 #include "tune/interrupt.h"
+#include "tune/ledger.h"
 #include "tune/list.h"
+#include "tune/modes.h"
+#include "tune/page.h"
+#include "tune/reasons.h"
 #include "tune/report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define EXIT_FOUND 0
-#define EXIT_FAILED 1
-#define EXIT_USAGE 2
-#define EXIT_NO_DEVICE 77
-#define EXIT_SIGNAL 128 /* and the signal's number */
 
 #define JOURNAL_FORMAT 1
 
@@ -103,12 +101,32 @@ static cJSON *make_header(const task_list *list, const tune_options *options, co
     return NULL;
 }
 
+/* What is left out, for who reads the journal; a search that is continued has said it. */
+static bool note_rejections(tune_journal *journal, const tune_task *task)
+{
+    const cJSON *event = NULL;
+    cJSON_ArrayForEach(event, journal->events)
+    {
+        if (tune_event_is(event, TUNE_EVENT_REJECTED, task->name))
+            return true;
+    }
+    tune_reasons found;
+    tune_reasons_find(&found, task);
+    cJSON *rejected = tune_event_new(TUNE_EVENT_REJECTED, task->name);
+    if (rejected && !tune_reasons_add(&found, rejected)) {
+        cJSON_Delete(rejected);
+        rejected = NULL;
+    }
+    return tune_journal_append(journal, rejected);
+}
+
 /* The time that is left is shared among the tasks that are left. */
 static bool search_all(task_list *list, const tune_session *session)
 {
     for (int i = 0; i < list->count; i++) {
         const double now = bench_now();
-        if (!tune_task_search(session, &list->tasks[i], now + (session->end - now) / (list->count - i),
+        if (!note_rejections(session->journal, &list->tasks[i]) ||
+            !tune_task_search(session, &list->tasks[i], now + (session->end - now) / (list->count - i),
                               &list->results[i]))
             return false;
     }
@@ -149,8 +167,8 @@ static int search(task_list *list, tune_session *session)
     if (!whole || !is_complete(list))
         fprintf(stderr, "%s keeps what was found; the same command with --resume continues\n", session->journal->path);
     if (tune_interrupt_signal() != 0)
-        return EXIT_SIGNAL + tune_interrupt_signal();
-    return good ? EXIT_FOUND : EXIT_FAILED;
+        return TUNE_EXIT_SIGNAL + tune_interrupt_signal();
+    return good ? TUNE_EXIT_GOOD : TUNE_EXIT_FAILED;
 }
 
 static int search_with(task_list *list, tune_session *session)
@@ -163,9 +181,9 @@ static int search_with(task_list *list, tune_session *session)
     snprintf(journal_path, sizeof journal_path, "%s.journal", session->output);
     if (!header || !tune_journal_open(&journal, journal_path, header, options->resume)) {
         cJSON_Delete(header);
-        return EXIT_FAILED;
+        return TUNE_EXIT_FAILED;
     }
-    int code = EXIT_FAILED;
+    int code = TUNE_EXIT_FAILED;
     session->journal = &journal;
     session->cache_dir = options->cache_dir ? options->cache_dir : cache_dir;
     if (options->cache_dir || tool_folder_make("clattn_tune", cache_dir)) {
@@ -175,23 +193,25 @@ static int search_with(task_list *list, tune_session *session)
     }
     tune_journal_close(&journal);
     cJSON_Delete(header);
+    if (options->report && !tune_page_write(journal_path, options->report) && code == TUNE_EXIT_GOOD)
+        code = TUNE_EXIT_FAILED;
     return code;
 }
 
 static int run_on(const tune_options *options, const tune_device *device, const char *output)
 {
     task_list *list = calloc(1, sizeof *list);
-    int code = EXIT_FAILED;
+    int code = TUNE_EXIT_FAILED;
     if (!list) {
         (void)tool_error("out of memory");
         return code;
     }
     if (make_tasks(list, options, device)) {
         tune_session session = {.options = options, .device = device, .output = output};
-        if (!options->dry_run)
+        if (options->mode == TUNE_MODE_SEARCH)
             code = search_with(list, &session);
         else if (tune_list_tasks(options, device, output, list->tasks, list->count))
-            code = EXIT_FOUND;
+            code = TUNE_EXIT_GOOD;
     }
     finish_tasks(list);
     return code;
@@ -203,17 +223,15 @@ static int run(const tune_options *options)
     char output[TOOL_PATH_BYTES];
     tune_device device;
     if (!options->output && !tune_database_default_path(output))
-        return EXIT_FAILED;
+        return TUNE_EXIT_FAILED;
     const char *path = options->output ? options->output : output;
-    if (!options->dry_run && !tune_database_check(path, !options->output))
-        return EXIT_FAILED;
-    tune_interrupt_catch();
-    if (!tune_device_find(options->device, options->family, &device))
-        return tune_interrupt_signal() != 0 ? EXIT_SIGNAL + tune_interrupt_signal() : EXIT_FAILED;
-    if (device.status != CLATTN_OK) {
-        (void)tool_error("%s: %s", clattn_status_name(device.status), device.error);
-        return device.status == CLATTN_NO_DEVICE ? EXIT_NO_DEVICE : EXIT_FAILED;
-    }
+    if (options->report && !tool_gnuplot_check("report"))
+        return TUNE_EXIT_FAILED;
+    if (options->mode == TUNE_MODE_SEARCH && !tune_database_check(path, !options->output))
+        return TUNE_EXIT_FAILED;
+    int code = TUNE_EXIT_GOOD;
+    if (!tune_modes_find_device(options, &device, &code))
+        return code;
     return run_on(options, &device, path);
 }
 
@@ -222,19 +240,13 @@ int main(int argc, char **argv)
     tune_options options;
     switch (tune_options_parse(&options, argc, argv)) {
     case TOOL_OPTIONS_HELP:
-        return EXIT_FOUND;
+        return TUNE_EXIT_GOOD;
     case TOOL_OPTIONS_BAD:
-        return EXIT_USAGE;
+        return TUNE_EXIT_USAGE;
     case TOOL_OPTIONS_READ:
         break;
     }
-    if (options.version) {
-        printf("cl-tune, of clattn %s\n", CLATTN_VERSION_STRING);
-        return EXIT_FOUND;
-    }
-    if (options.list_spaces)
-        return tune_list_spaces(options.json) ? EXIT_FOUND : EXIT_FAILED;
-    if (options.list_devices)
-        return tool_devices_print(stdout) > 0 ? EXIT_FOUND : EXIT_NO_DEVICE;
+    if (options.mode != TUNE_MODE_SEARCH && options.mode != TUNE_MODE_DRY_RUN)
+        return tune_modes_run(&options);
     return run(&options);
 }

@@ -82,7 +82,7 @@ printf '{"event":"tri' >>"$journal"
 searched 0 --resume --strategy random --max-candidates 7
 holds 'len(trials) - [trial["gain"] for trial in trials].count(1) == 7 == told["results"][0]["num_tried"] - 1'
 holds 'len({str(trial["parameters"]) for trial in trials}) == 8 and len(rows) == 1'
-holds 'journal[-1] == {"event": "end"}'
+holds 'journal[-1]["event"] == "end"'
 
 # What has ended is told again.
 cp "$work/stdout" "$work/first"

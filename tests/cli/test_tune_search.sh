@@ -21,7 +21,7 @@ holds 'len(rows) == 1 and all(rows[0][key] == told["results"][0][key]
 holds 'rows[0]["op"] == "paged" and rows[0]["batch"] == "single" and rows[0]["head_dim"] == 32'
 holds 'told["results"][0]["verdict"] == "tuned" or rows[0]["gain"] == 1'
 holds 'told["results"][0]["verdict"] == "default" or rows[0]["gain"] > 1 + max(0.01, rows[0]["noise"])'
-holds 'journal[-1] == {"event": "end"} and len({str(trial["parameters"]) for trial in trials}) == 4'
+holds 'journal[-1]["event"] == "end" and len({str(trial["parameters"]) for trial in trials}) == 4'
 said '^prefill/single: the default tile against itself$'
 said '^prefill/single: 4 of [0-9]* tiles, 0 failed, best [0-9.]*x, [0-9]* s left; block_q='
 

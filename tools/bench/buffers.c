@@ -40,6 +40,23 @@ bool bench_fill_buffer(const clattn_context *ctx, bench_random *random, cl_mem b
     return good;
 }
 
+bool bench_upload(const clattn_context *ctx, const void *values, size_t num_bytes, cl_mem *buffer)
+{
+    cl_int result = CL_SUCCESS;
+    *buffer = clCreateBuffer(clattn_context_cl_context(ctx), CL_MEM_READ_WRITE, num_bytes, NULL, &result);
+    return tool_check_cl(result, "clCreateBuffer") &&
+           tool_check_cl(clEnqueueWriteBuffer(clattn_context_cl_queue(ctx), *buffer, CL_TRUE, 0, num_bytes, values, 0,
+                                              NULL, NULL),
+                         "clEnqueueWriteBuffer");
+}
+
+bool bench_download(const clattn_context *ctx, cl_mem buffer, uint64_t offset_bytes, size_t num_bytes, void *values)
+{
+    return tool_check_cl(clEnqueueReadBuffer(clattn_context_cl_queue(ctx), buffer, CL_TRUE, offset_bytes, num_bytes,
+                                             values, 0, NULL, NULL),
+                         "clEnqueueReadBuffer");
+}
+
 void bench_release_buffer(cl_mem buffer)
 {
     if (buffer)

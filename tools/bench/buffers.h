@@ -15,6 +15,12 @@ bool bench_make_buffer(const clattn_context *ctx, const char *what, clattn_dtype
 bool bench_fill_buffer(const clattn_context *ctx, bench_random *random, cl_mem buffer, uint64_t offset_bytes,
                        clattn_dtype dtype, uint64_t count);
 
+/* A device buffer with a copy of so many bytes. */
+bool bench_upload(const clattn_context *ctx, const void *values, size_t num_bytes, cl_mem *buffer);
+
+/* Reads from a byte offset on, when all that was enqueued has been done. */
+bool bench_download(const clattn_context *ctx, cl_mem buffer, uint64_t offset_bytes, size_t num_bytes, void *values);
+
 /* Accepts NULL. */
 void bench_release_buffer(cl_mem buffer);
 

@@ -26,6 +26,7 @@ static clattn_plan_params plan_params(const bench_call *call)
         .head_dim_v = problem->shape.head_dim_v,
         .sliding_window = problem->shape.sliding_window,
         .num_splits = problem->num_splits,
+        .kv_dtype = problem->kv_dtype,
         .tuning = call->tuning,
     };
     if (call->operation->dense) {

@@ -19,6 +19,19 @@ static bool make_random_buffer(bench_operands *operands, bench_random *random, c
            bench_fill_buffer(operands->ctx, random, *buffer, 0, dtype, (uint64_t)count);
 }
 
+/* Those of the problem, or as many as no cache keeps. */
+static int32_t count_layers(const bench_operands *operands)
+{
+    const bench_problem *problem = operands->problem;
+    const bench_batch batch = bench_batch_of(problem, &operands->sequences.lengths);
+    const uint64_t kv_bytes = bench_count_kv_bytes(&batch);
+    const uint64_t footprint = bench_footprint_bytes(clattn_context_device(operands->ctx));
+    const uint64_t wanted = (footprint + kv_bytes - 1) / kv_bytes;
+    if (problem->num_layers > 0)
+        return problem->num_layers;
+    return wanted < BENCH_MAX_LAYERS ? (int32_t)wanted : BENCH_MAX_LAYERS;
+}
+
 /* K and V of every layer, as large as the operation that reads most needs them. */
 static bool make_layers(bench_operands *operands, const bench_operations *operations, bench_random *random)
 {
@@ -31,11 +44,7 @@ static bool make_layers(bench_operands *operands, const bench_operations *operat
     const double dense_rows = dense ? (double)sequences->lengths.num_seqs * sequences->max_context_len : 0.0;
     const double key_rows = fmax(page_rows * (combined ? 2.0 : 1.0), dense_rows) * shape->num_kv_heads;
     const double value_rows = fmax(combined ? 0.0 : page_rows, dense_rows) * shape->num_kv_heads;
-    const bench_batch batch = bench_batch_of(problem, &sequences->lengths);
-    const uint64_t kv_bytes = bench_count_kv_bytes(&batch);
-    const uint64_t footprint = bench_footprint_bytes(clattn_context_device(operands->ctx));
-    const uint64_t wanted = (footprint + kv_bytes - 1) / kv_bytes;
-    operands->num_layers = wanted < BENCH_MAX_LAYERS ? (int32_t)wanted : BENCH_MAX_LAYERS;
+    operands->num_layers = count_layers(operands);
     for (int32_t layer = 0; layer < operands->num_layers; layer++) {
         if (!make_random_buffer(operands, random, combined ? "the KV cache" : "the K cache", problem->kv_dtype,
                                 key_rows * shape->head_dim, &operands->keys[layer]))

@@ -4,6 +4,7 @@
 
 #include "bench/statistics.h"
 #include "common/gnuplot.h"
+#include "common/json.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -16,18 +17,6 @@ static const cJSON *results_of(const cJSON *record)
     return cJSON_GetObjectItemCaseSensitive(record, "results");
 }
 
-static double number_of(const cJSON *result, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(result, key);
-    return cJSON_IsNumber(value) ? value->valuedouble : 0.0;
-}
-
-static const char *text_of(const cJSON *result, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(result, key);
-    return cJSON_IsString(value) ? value->valuestring : "";
-}
-
 /* The median of a rate over the results; 0 for want of memory. */
 static double median_of(const cJSON *record, const char *key)
 {
@@ -36,7 +25,7 @@ static double median_of(const cJSON *record, const char *key)
     double median = 0.0;
     int i = 0;
     for (const cJSON *result = results_of(record)->child; samples && result; result = result->next)
-        samples[i++] = number_of(result, key);
+        samples[i++] = tool_json_number(result, key);
     if (samples && count > 0)
         median = bench_quartiles_of(samples, (size_t)count).median;
     free(samples);
@@ -48,7 +37,7 @@ static bool varies(const cJSON *record, const char *key)
 {
     const cJSON *first = results_of(record)->child;
     for (const cJSON *result = first; result; result = result->next) {
-        if (strcmp(text_of(result, key), text_of(first, key)) != 0)
+        if (strcmp(tool_json_text(result, key), tool_json_text(first, key)) != 0)
             return true;
     }
     return false;
@@ -62,9 +51,9 @@ static void write_label(const cJSON *record, const cJSON *result, FILE *script)
     fputc('"', script);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (cJSON_GetArraySize(results_of(record)) > MAX_LABELS || !varies(record, keys[i]) ||
-            strcmp(text_of(result, keys[i]), "all") == 0)
+            strcmp(tool_json_text(result, keys[i]), "all") == 0)
             continue;
-        fprintf(script, "%s%s", separator, text_of(result, keys[i]));
+        fprintf(script, "%s%s", separator, tool_json_text(result, keys[i]));
         separator = " ";
     }
     fputc('"', script);
@@ -74,7 +63,7 @@ static void write_label(const cJSON *record, const cJSON *result, FILE *script)
 static const cJSON *first_of_series(const cJSON *record, const cJSON *result)
 {
     const cJSON *first = results_of(record)->child;
-    while (strcmp(text_of(first, "workload"), text_of(result, "workload")) != 0)
+    while (strcmp(tool_json_text(first, "workload"), tool_json_text(result, "workload")) != 0)
         first = first->next;
     return first;
 }
@@ -90,8 +79,8 @@ static void write_series(const cJSON *record, FILE *script)
         for (const cJSON *result = first; result; result = result->next) {
             if (first_of_series(record, result) != first)
                 continue;
-            fprintf(script, "%.9g %.9g ", number_of(result, "flops") / number_of(result, "bytes"),
-                    number_of(result, "gflops"));
+            fprintf(script, "%.9g %.9g ", tool_json_number(result, "flops") / tool_json_number(result, "bytes"),
+                    tool_json_number(result, "gflops"));
             write_label(record, result, script);
             fputc('\n', script);
         }
@@ -105,8 +94,8 @@ static void write_range(const cJSON *record, FILE *script)
     double least = HUGE_VAL;
     double greatest = 0.0;
     for (const cJSON *result = results_of(record)->child; result; result = result->next) {
-        least = fmin(least, number_of(result, "flops") / number_of(result, "bytes"));
-        greatest = fmax(greatest, number_of(result, "flops") / number_of(result, "bytes"));
+        least = fmin(least, tool_json_number(result, "flops") / tool_json_number(result, "bytes"));
+        greatest = fmax(greatest, tool_json_number(result, "flops") / tool_json_number(result, "bytes"));
     }
     fprintf(script, "x_min = %.9g\nx_max = %.9g\n", least, greatest);
 }
@@ -121,7 +110,7 @@ static void write_plot(const cJSON *record, FILE *script)
     for (const cJSON *first = results_of(record)->child; first; first = first->next) {
         if (first_of_series(record, first) != first)
             continue;
-        const char *workload = text_of(first, "workload");
+        const char *workload = tool_json_text(first, "workload");
         fprintf(script, ", \\\n     $series%d using 1:2 with points pointtype 7 linecolor %d title ", index, index + 1);
         tool_gnuplot_quote(*workload ? workload : "attention", script);
         fprintf(script, ", \\\n     $series%d using 1:2:3 with labels left offset 0.7,0 font ',9' notitle", index);
@@ -136,7 +125,7 @@ static void write_script(const void *user, FILE *script)
     const cJSON *record = user;
     const cJSON *first = results_of(record)->child;
     fputs("set title ", script);
-    tool_gnuplot_quote(text_of(first, "device"), script);
+    tool_gnuplot_quote(tool_json_text(first, "device"), script);
     fprintf(script, "\npeak = %.9g\nbandwidth = %.9g\n", median_of(record, "peak_gflops"),
             median_of(record, "read_gbytes_per_s"));
     write_range(record, script);

@@ -22,6 +22,28 @@ bench_batch bench_batch_of(const bench_problem *problem, const bench_workload *l
     };
 }
 
+clattn_tuning_query_params bench_tuning_question(const bench_problem *problem, const bench_operation *operation)
+{
+    const tool_shape *shape = &problem->shape;
+    const bench_workload *workload = problem->workload;
+    clattn_tuning_query_params params = {
+        .num_q_heads = shape->num_q_heads,
+        .num_kv_heads = shape->num_kv_heads,
+        .head_dim = shape->head_dim,
+        .head_dim_v = shape->head_dim_v,
+        .page_size = problem->page_size,
+        .kv_layout = problem->layout,
+        .dense = operation->dense,
+        .kv_dtype = problem->kv_dtype,
+        .num_seqs = workload ? workload->num_seqs : 0,
+    };
+    if (operation->dense) {
+        params.kv_layout = CLATTN_KV_NHD;
+        params.page_size = workload && workload->num_seqs > 0 ? bench_workload_longest(workload) : problem->page_size;
+    }
+    return params;
+}
+
 static bool check_layout(const bench_problem *problem, const bench_operations *operations)
 {
     const bench_operation *separate = bench_operations_separate(operations);

@@ -2,6 +2,7 @@
 /* Whole files at once. */
 #include "common/json.h"
 
+#include "common/file.h"
 #include "common/message.h"
 
 #include <errno.h>
@@ -28,49 +29,42 @@ bool tool_json_write(const cJSON *root, const char *path)
     return good;
 }
 
-/* The text of a file, which the caller frees; NULL with errno set. */
-static char *read_text(FILE *file)
-{
-    size_t capacity = 1 << 16;
-    size_t length = 0;
-    char *text = malloc(capacity);
-    while (text) {
-        length += fread(text + length, 1, capacity - length - 1, file);
-        if (length < capacity - 1)
-            break;
-        capacity *= 2;
-        char *larger = realloc(text, capacity);
-        if (!larger)
-            free(text);
-        text = larger;
-    }
-    if (text && ferror(file)) {
-        free(text);
-        return NULL;
-    }
-    if (text)
-        text[length] = '\0';
-    return text;
-}
-
 cJSON *tool_json_read(const char *path)
 {
-    FILE *file = fopen(path, "r");
-    char *text = file ? read_text(file) : NULL;
+    char *text = tool_file_read(path);
     if (!text)
         (void)tool_error("cannot read %s: %s", path, strerror(errno));
     cJSON *root = text ? cJSON_Parse(text) : NULL;
     if (text && !root)
         (void)tool_error("%s is not JSON", path);
     free(text);
-    if (file)
-        fclose(file);
     return root;
+}
+
+double tool_json_number(const cJSON *object, const char *key)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(value) ? value->valuedouble : 0.0;
+}
+
+const char *tool_json_text(const cJSON *object, const char *key)
+{
+    const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+    return value ? value : "";
 }
 
 bool tool_json_add_name(cJSON *object, const char *key, const char *name)
 {
     return name ? cJSON_AddStringToObject(object, key, name) : cJSON_AddNullToObject(object, key);
+}
+
+bool tool_json_add_ints(cJSON *object, const char *key, const int32_t *numbers, int32_t count)
+{
+    cJSON *array = cJSON_CreateIntArray(numbers, count);
+    if (array && cJSON_AddItemToObject(object, key, array))
+        return true;
+    cJSON_Delete(array);
+    return false;
 }
 
 bool tool_json_add_shape(cJSON *object, const tool_shape *shape)

@@ -18,6 +18,16 @@ static bool is_last(const tool_option *row)
     return !row->name && !row->help;
 }
 
+/* The option on the command line that takes words which are none; NULL if there is none. */
+static const tool_option *find_taker(const tool_option *table, uint64_t given)
+{
+    for (int row = 0; !is_last(&table[row]); row++) {
+        if (table[row].takes_rest && (given >> row & 1u) != 0)
+            return &table[row];
+    }
+    return NULL;
+}
+
 tool_options_result tool_options_read(const tool_option *table, int argc, char **argv, void *options, uint64_t *given)
 {
     struct option long_options[TOOL_MAX_OPTIONS + 1] = {{0}};
@@ -38,6 +48,11 @@ tool_options_result tool_options_read(const tool_option *table, int argc, char *
         if (!option->read(option, optarg, (char *)options + option->offset))
             return TOOL_OPTIONS_BAD;
         *given |= UINT64_C(1) << (code - 1);
+    }
+    const tool_option *taker = find_taker(table, *given);
+    for (; taker && optind < argc; optind++) {
+        if (!taker->read(taker, argv[optind], (char *)options + taker->offset))
+            return TOOL_OPTIONS_BAD;
     }
     if (optind == argc)
         return TOOL_OPTIONS_READ;
@@ -117,6 +132,14 @@ bool tool_read_text(const tool_option *option, const char *text, void *field)
         return tool_error("--%s should be %s, not empty", option->name, option->value);
     *(const char **)field = text;
     return true;
+}
+
+bool tool_read_texts(const tool_option *option, const char *text, void *field)
+{
+    tool_texts *texts = field;
+    if (texts->count == TOOL_MAX_TEXTS)
+        return tool_error("--%s should be at most %d of %s", option->name, TOOL_MAX_TEXTS, option->value);
+    return tool_read_text(option, text, &texts->at[texts->count++]);
 }
 
 bool tool_parse_int(const char *text, int32_t minimum, int32_t maximum, const char **rest, int32_t *value)

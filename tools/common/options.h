@@ -11,6 +11,7 @@
 
 #define TOOL_MAX_OPTIONS 63 /* rows of a table, headings included */
 #define TOOL_MAX_CHOICES 16
+#define TOOL_MAX_TEXTS 64
 
 typedef struct tool_option tool_option;
 
@@ -26,6 +27,7 @@ struct tool_option {
     int32_t minimum, maximum; /* of numbers */
     tool_name_at names;       /* that the value may be */
     unsigned modes;           /* the program's modes that have the option, one bit each; 0 = all */
+    bool takes_rest;          /* words that are no options are further values of it, if it is there */
     const char *help;         /* one line or several */
 };
 
@@ -34,6 +36,12 @@ typedef struct tool_choice {
     int count;
     int indices[TOOL_MAX_CHOICES];
 } tool_choice;
+
+/* Values of an option that may be there more than once. */
+typedef struct tool_texts {
+    int count;
+    const char *at[TOOL_MAX_TEXTS];
+} tool_texts;
 
 typedef enum tool_options_result {
     TOOL_OPTIONS_READ,
@@ -53,10 +61,13 @@ bool tool_options_check_mode(const tool_option *table, uint64_t given, unsigned 
 /* Every row with its help. */
 void tool_options_print(const tool_option *table, FILE *file);
 
-/* Readers of a bool, a const char *, an int32_t, an int that is a number in `names`, and a tool_choice ("all" = all).
+/*
+ * Readers of a bool, a const char *, tool_texts, an int32_t, an int that is a number in `names`, and a tool_choice
+ * ("all" = all).
  */
 bool tool_read_flag(const tool_option *option, const char *text, void *field);
 bool tool_read_text(const tool_option *option, const char *text, void *field);
+bool tool_read_texts(const tool_option *option, const char *text, void *field);
 bool tool_read_int(const tool_option *option, const char *text, void *field);
 bool tool_read_name(const tool_option *option, const char *text, void *field);
 bool tool_read_names(const tool_option *option, const char *text, void *field);

@@ -109,7 +109,7 @@ static bool put_row(cJSON *rows, const cJSON *row)
     return good || tool_error("out of memory");
 }
 
-static bool write_sorted(const cJSON *rows, FILE *file)
+bool tune_database_write(const cJSON *rows, FILE *file)
 {
     const int count = cJSON_GetArraySize(rows);
     const cJSON **sorted = malloc(((size_t)count + 1) * sizeof *sorted);
@@ -151,7 +151,7 @@ static bool replace_file(const char *path, const cJSON *rows)
         close(descriptor);
     bool good = file && set_rights(descriptor, path);
     if (rows)
-        good = good && write_sorted(rows, file);
+        good = good && tune_database_write(rows, file);
     good = good && fflush(file) == 0 && fsync(descriptor) == 0;
     if (file)
         good = fclose(file) == 0 && good;

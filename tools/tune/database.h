@@ -10,6 +10,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /* The file that contexts read; false after saying why there is none. */
 bool tune_database_default_path(char path[TOOL_PATH_BYTES]);
@@ -25,6 +26,9 @@ bool tune_database_check(const char *path, bool make_folders);
  * Under a lock, and by renaming a new file. False after saying why not; the file is as it was then.
  */
 bool tune_database_merge(const char *path, const cJSON *rows);
+
+/* Writes rows as a tuning file: sorted, one a line. False after saying why not. */
+bool tune_database_write(const cJSON *rows, FILE *file);
 
 /* The rows of a file, an array that the caller deletes; empty if there is no file. NULL after saying what is wrong. */
 cJSON *tune_database_read(const char *path);

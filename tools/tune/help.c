@@ -4,6 +4,10 @@
 
 static const char usage_text[] =
     "usage: cl-tune [OPTION]...\n"
+    "       cl-tune --explain | --check | --warm [OPTION]...\n"
+    "       cl-tune --report FILE.html --journal FILE\n"
+    "       cl-tune --merge FILE... [--output FILE]\n"
+    "       cl-tune --export-rows FILE|- [--output FILE]\n"
     "       cl-tune --list-devices | --list-spaces | --version\n"
     "\n"
     "Looks for the tiles with which a device runs attention fastest, and puts them into the tuning file that clattn's\n"
@@ -25,19 +29,30 @@ static const char method_text[] =
     "tokens, 4 of 512 and 16 of 256.\n"
     "\n"
     "Beside the tuning file FILE lie FILE.journal, FILE.crashes and FILE.lock. The journal gets a line before and\n"
-    "after each tile, so that a search that ended anyhow loses one tile at most and --resume continues it. "
-    "FILE.crashes\n"
-    "remembers the tiles that took the driver down: they are not tried again with that driver and version of clattn.\n"
-    "Other programs may write to the tuning file meanwhile; a journal belongs to one search at a time.\n"
+    "after each tile, so that a search that ended anyhow loses one tile at most and --resume continues it.\n"
+    "FILE.crashes remembers the tiles that took the driver down: they are not tried again with that driver and\n"
+    "version of clattn. Other programs may write to the tuning file meanwhile; a journal belongs to one search at a\n"
+    "time.\n"
+    "\n"
+    "--explain calls each of these batches, with the tiles that contexts choose, and holds the time against the\n"
+    "device's own rates of multiply-adds and of reading, measured in the same rounds. predicted: the larger of flops\n"
+    "over the one and bytes over the other.\n"
+    "--check runs every kernel on a small batch of odd lengths, each in a process of its own, and prints a line for\n"
+    "each: ok, wrong, failed, out_of_memory, crashed, hung, or refused if the device cannot run it.\n"
+    "--warm makes the smallest calls that need every program, and says how many were built and how many were there.\n"
+    "--merge keeps of two rows for the same device, driver and problem the one that comes last.\n"
     "\n"
     "examples\n"
+    "  cl-tune --check\n"
     "  cl-tune --model llama-3-8b --kv-dtype float16 --budget 10m\n"
     "  cl-tune --phase decode --batch small,large --strategy random --max-candidates 50 --output tuning.json\n"
-    "  cl-tune --resume\n"
+    "  cl-tune --resume --report search.html\n"
+    "  cl-tune --explain --model llama-3-8b --kv-dtype float16\n"
     "  cl-tune --num-q-heads 24 --num-kv-heads 8 --head-dim 64 --dry-run\n"
     "\n"
-    "exit status: 0 every row has been found, 1 something failed or the budget was too small, 2 wrong usage, 77 no\n"
-    "OpenCL device, 128 + N ended by signal N (130: Ctrl-C); --resume continues after all of them\n";
+    "exit status: 0 every row has been found, or every kernel was right; 1 something failed or was refused, a kernel\n"
+    "was wrong, or the budget was too small; 2 wrong usage, 77 no OpenCL device, 128 + N ended by signal N (130:\n"
+    "Ctrl-C); --resume continues after all of them\n";
 
 void tune_help_print(const tool_option *table)
 {

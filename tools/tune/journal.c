@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define END_EVENT "end"
@@ -77,12 +79,12 @@ static bool lock(const tune_journal *journal)
 }
 
 /* The lines that are there, without the part of one at the end; NULL after saying what is wrong. */
-static cJSON *read_lines(const tune_journal *journal, size_t *whole_bytes)
+static cJSON *read_lines(const char *path, int file, size_t *whole_bytes)
 {
     size_t num_bytes = 0;
-    char *text = tune_lines_read(journal->file, &num_bytes); /* another descriptor would end the lock when it closes */
+    char *text = tune_lines_read(file, &num_bytes); /* another descriptor would end the lock when it closes */
     if (!text) {
-        (void)tool_error("cannot read %s: %s", journal->path, strerror(errno));
+        (void)tool_error("cannot read %s: %s", path, strerror(errno));
         return NULL;
     }
     int bad_line = 0;
@@ -90,7 +92,7 @@ static cJSON *read_lines(const tune_journal *journal, size_t *whole_bytes)
     if (!lines && bad_line == 0)
         (void)tool_error("out of memory");
     else if (!lines)
-        (void)tool_error("%s:%d is no line of a journal; removing the file forgets it", journal->path, bad_line);
+        (void)tool_error("%s:%d is no line of a journal; removing the file forgets it", path, bad_line);
     free(text);
     return lines;
 }
@@ -99,7 +101,7 @@ static cJSON *read_lines(const tune_journal *journal, size_t *whole_bytes)
 static long long choose_length(tune_journal *journal, const cJSON *header, bool resume)
 {
     size_t whole_bytes = 0;
-    cJSON *lines = read_lines(journal, &whole_bytes);
+    cJSON *lines = read_lines(journal->path, journal->file, &whole_bytes);
     if (!lines)
         return -1;
     long long length = 0;
@@ -124,6 +126,23 @@ static bool write_line(const tune_journal *journal, const cJSON *line)
     return tune_lines_append(journal->file, line) || tool_error("cannot write %s: %s", journal->path, strerror(errno));
 }
 
+/* Seconds of the world's clock, so that a page can tell when something happened. */
+static bool add_time(cJSON *event)
+{
+    char text[32];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(text, sizeof text, "%.2f", (double)now.tv_sec + (double)now.tv_nsec * 1e-9);
+    return cJSON_AddRawToObject(event, "time", text);
+}
+
+bool tune_journal_append(tune_journal *journal, cJSON *event)
+{
+    const bool good = event && add_time(event) ? write_line(journal, event) : tool_error("out of memory");
+    cJSON_Delete(event);
+    return good;
+}
+
 static bool begin(tune_journal *journal, const cJSON *header, bool resume)
 {
     if (!lock(journal))
@@ -133,7 +152,8 @@ static bool begin(tune_journal *journal, const cJSON *header, bool resume)
         return false;
     if (ftruncate(journal->file, (off_t)length) != 0)
         return tool_error("cannot write %s: %s", journal->path, strerror(errno));
-    return length > 0 || write_line(journal, header);
+    return length > 0 ? tune_journal_append(journal, tune_event_new(TUNE_EVENT_RESUME, NULL))
+                      : write_line(journal, header);
 }
 
 bool tune_journal_open(tune_journal *journal, const char *path, const cJSON *header, bool resume)
@@ -159,11 +179,22 @@ void tune_journal_close(tune_journal *journal)
     *journal = (tune_journal){.path = NULL};
 }
 
-bool tune_journal_append(tune_journal *journal, cJSON *event)
+cJSON *tune_journal_read(const char *path)
 {
-    const bool good = event ? write_line(journal, event) : tool_error("out of memory");
-    cJSON_Delete(event);
-    return good;
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    size_t whole_bytes = 0;
+    if (file < 0) {
+        (void)tool_error("cannot open %s: %s", path, strerror(errno));
+        return NULL;
+    }
+    cJSON *lines = read_lines(path, file, &whole_bytes);
+    close(file);
+    if (lines && !cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(lines, 0), "tasks"))) {
+        (void)tool_error("%s is no journal of a search", path);
+        cJSON_Delete(lines);
+        return NULL;
+    }
+    return lines;
 }
 
 bool tune_journal_end(tune_journal *journal)

@@ -9,6 +9,8 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 
+#define TUNE_EVENT_RESUME "resume" /* another process goes on */
+
 /* All zero = nothing to finish. */
 typedef struct tune_journal {
     char *path;
@@ -25,8 +27,11 @@ bool tune_journal_open(tune_journal *journal, const char *path, const cJSON *hea
 
 void tune_journal_close(tune_journal *journal);
 
-/* Appends an event, which is deleted. False after saying why it is not on the disk. */
+/* Appends an event with the time, and deletes it. False after saying why it is not on the disk. */
 bool tune_journal_append(tune_journal *journal, cJSON *event);
+
+/* The lines of a journal that nobody writes, the header first; NULL after saying what is wrong. */
+cJSON *tune_journal_read(const char *path);
 
 /* Notes that the search has ended: the next one may replace the journal. */
 bool tune_journal_end(tune_journal *journal);

@@ -2,6 +2,7 @@
 /* See ledger.h. */
 #include "tune/ledger.h"
 
+#include "common/json.h"
 #include "common/message.h"
 #include "tune/journal.h"
 
@@ -36,18 +37,12 @@ static tune_entry *entry_of(tune_ledger *ledger, int64_t point)
     return entry;
 }
 
-static double get_number(const cJSON *object, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNumber(value) ? value->valuedouble : 0.0;
-}
-
 tune_figures tune_ledger_get_figures(const cJSON *object)
 {
-    return (tune_figures){.time_s = get_number(object, "time_us") * 1e-6,
-                          .default_s = get_number(object, "default_time_us") * 1e-6,
-                          .gain = get_number(object, "gain"),
-                          .noise = get_number(object, "noise")};
+    return (tune_figures){.time_s = tool_json_number(object, "time_us") * 1e-6,
+                          .default_s = tool_json_number(object, "default_time_us") * 1e-6,
+                          .gain = tool_json_number(object, "gain"),
+                          .noise = tool_json_number(object, "noise")};
 }
 
 /* Adds a number with as many digits as a measurement has. */

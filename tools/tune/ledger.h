@@ -7,11 +7,12 @@
 #include "tune/trial.h"
 
 /* Events of the journal. */
-#define TUNE_EVENT_START "start" /* a tile is about to be tried */
-#define TUNE_EVENT_TRIAL "trial" /* what came of it */
-#define TUNE_EVENT_STOP "stop"   /* nothing: the search ended meanwhile, as it was told to */
-#define TUNE_EVENT_MATCH "match" /* of one of the best tiles against the default, when the search was over */
-#define TUNE_EVENT_DONE "done"   /* what the task came to */
+#define TUNE_EVENT_REJECTED "rejected" /* which tiles are left out */
+#define TUNE_EVENT_START "start"       /* a tile is about to be tried */
+#define TUNE_EVENT_TRIAL "trial"       /* what came of it */
+#define TUNE_EVENT_STOP "stop"         /* nothing: the search ended meanwhile, as it was told to */
+#define TUNE_EVENT_MATCH "match"       /* of one of the best tiles against the default, when the search was over */
+#define TUNE_EVENT_DONE "done"         /* what the task came to */
 
 /* A search that dies that often while it tries a tile has been killed by it. */
 #define TUNE_FATAL_STARTS 2

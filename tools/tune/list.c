@@ -4,12 +4,10 @@
 
 #include "common/json.h"
 #include "common/message.h"
+#include "tune/reasons.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define MAX_REASONS 32
-#define KIND_BYTES CLATTN_SENTENCE_BYTES
 
 static bool add_values(cJSON *object, const int32_t *values, int32_t num_values)
 {
@@ -72,90 +70,29 @@ bool tune_list_spaces(bool json)
     return good;
 }
 
-/* Why points are left out: one kind for all sentences that differ in numbers only. */
-typedef struct reasons {
-    int count;
-    int64_t num_points[MAX_REASONS];
-    char kinds[MAX_REASONS][KIND_BYTES];
-    char examples[MAX_REASONS][CLATTN_SENTENCE_BYTES];
-} reasons;
-
-/* A sentence with N for each number. */
-static void generalise(const char *sentence, char kind[KIND_BYTES])
-{
-    size_t length = 0;
-    for (const char *at = sentence; *at; at++) {
-        const bool digit = *at >= '0' && *at <= '9';
-        const bool again = digit && length > 0 && kind[length - 1] == 'N';
-        if (!again)
-            kind[length++] = digit ? 'N' : *at;
-    }
-    kind[length] = '\0';
-}
-
-static void add_reason(reasons *found, const char *sentence)
-{
-    char kind[KIND_BYTES];
-    generalise(sentence, kind);
-    int i = 0;
-    while (i < found->count && strcmp(found->kinds[i], kind) != 0)
-        i++;
-    if (i == MAX_REASONS) /* more are not told apart */
-        i = MAX_REASONS - 1;
-    if (i == found->count) {
-        memcpy(found->kinds[i], kind, sizeof kind);
-        snprintf(found->examples[i], sizeof found->examples[i], "%s", sentence);
-        found->count++;
-    }
-    found->num_points[i]++;
-}
-
-static void find_reasons(const tune_task *task, reasons *found)
-{
-    *found = (reasons){.count = 0};
-    for (int64_t point = 0; point < task->space.num_points; point++) {
-        char sentence[CLATTN_SENTENCE_BYTES];
-        if (!tune_space_allows(&task->space, point, sentence))
-            add_reason(found, sentence);
-    }
-}
-
 static void print_task(const tune_task *task)
 {
     char text[TUNE_TILE_TEXT_BYTES];
-    reasons found;
+    tune_reasons found;
     tune_space_print(&task->space, &task->space.default_tile, text);
     printf("%s: %lld tiles of %lld\n  default: %s\n", task->name, (long long)task->num_usable,
            (long long)task->space.num_points, text);
-    find_reasons(task, &found);
+    tune_reasons_find(&found, task);
     for (int i = 0; i < found.count; i++)
         printf("  %lld left out, as in: %s\n", (long long)found.num_points[i], found.examples[i]);
 }
 
-static bool add_reasons(cJSON *object, const reasons *found)
-{
-    cJSON *list = cJSON_AddArrayToObject(object, "left_out");
-    bool good = list != NULL;
-    for (int i = 0; good && i < found->count; i++) {
-        cJSON *reason = cJSON_CreateObject();
-        good = reason && cJSON_AddItemToArray(list, reason) &&
-               cJSON_AddNumberToObject(reason, "num_tiles", (double)found->num_points[i]) &&
-               cJSON_AddStringToObject(reason, "example", found->examples[i]);
-    }
-    return good;
-}
-
 static bool add_task(cJSON *tasks, const tune_task *task)
 {
-    reasons found;
-    find_reasons(task, &found);
+    tune_reasons found;
+    tune_reasons_find(&found, task);
     cJSON *object = cJSON_CreateObject();
     cJSON *parameters = tune_task_parameters(task, &task->space.default_tile);
     const bool good = object && cJSON_AddItemToArray(tasks, object) &&
                       cJSON_AddStringToObject(object, "task", task->name) && parameters &&
                       cJSON_AddNumberToObject(object, "num_tiles", (double)task->num_usable) &&
                       cJSON_AddNumberToObject(object, "num_points", (double)task->space.num_points) &&
-                      cJSON_AddItemToObject(object, "default", parameters) && add_reasons(object, &found);
+                      cJSON_AddItemToObject(object, "default", parameters) && tune_reasons_add(&found, object);
     if (!good)
         cJSON_Delete(parameters);
     return good;

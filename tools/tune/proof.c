@@ -4,6 +4,7 @@
 
 #include "bench/buffers.h"
 #include "bench/call.h"
+#include "bench/order.h"
 #include "bench/storage.h"
 #include "common/message.h"
 
@@ -21,11 +22,6 @@
 #define NUM_FORCED_SPLITS 3
 #define GUARD_ELEMENTS 256 /* behind out, that nobody may write */
 
-/* Where K or V stand in their buffer, in elements. */
-typedef struct storage_order {
-    int64_t first, page, slot, head;
-} storage_order;
-
 static int64_t num_pages_of(const tune_proof *proof)
 {
     return proof->operation->dense ? proof->lengths.num_seqs : proof->sequences.num_pages;
@@ -36,21 +32,16 @@ static int64_t page_size_of(const tune_proof *proof)
     return proof->operation->dense ? proof->sequences.max_context_len : proof->problem.page_size;
 }
 
-static storage_order order_of(const tune_proof *proof, bool of_values)
+/* The pages of K, or of V; a dense cache has one page for each sequence. */
+static bench_pages pages_of(const tune_proof *proof, int32_t width)
 {
-    const int64_t heads = proof->problem.shape.num_kv_heads;
-    const int64_t width = of_values ? proof->problem.shape.head_dim_v : proof->problem.shape.head_dim;
-    const int64_t slots = page_size_of(proof);
-    switch (proof->operation->dense ? CLATTN_KV_NHD : proof->problem.layout) {
-    case CLATTN_KV_COMBINED:
-        return (storage_order){of_values ? width : 0, slots * 2 * heads * width, 2 * heads * width, 2 * width};
-    case CLATTN_KV_HND:
-        return (storage_order){0, heads * slots * width, width, slots * width};
-    case CLATTN_KV_HEADS_FIRST:
-        return (storage_order){0, slots * width, width, num_pages_of(proof) * slots * width};
-    default:
-        return (storage_order){0, slots * heads * width, heads * width, width};
-    }
+    return (bench_pages){
+        .layout = proof->operation->dense ? CLATTN_KV_NHD : proof->problem.layout,
+        .num_pages = num_pages_of(proof),
+        .page_size = page_size_of(proof),
+        .num_kv_heads = proof->problem.shape.num_kv_heads,
+        .width = width,
+    };
 }
 
 static bool is_combined(const tune_proof *proof)
@@ -82,17 +73,22 @@ static void poison(tune_proof *proof, bool *used)
             used[page_of(proof, seq, token) * slots + token % slots] = true;
     }
     const tool_shape *shape = &proof->problem.shape;
-    const storage_order keys = order_of(proof, false);
-    const storage_order values = order_of(proof, true);
+    const bench_pages key_pages = pages_of(proof, shape->head_dim);
+    const bench_pages value_pages = pages_of(proof, shape->head_dim_v);
+    const bench_order keys = bench_order_of_keys(&key_pages);
+    const bench_order values = bench_order_of_values(&value_pages);
     void *value_buffer = is_combined(proof) ? proof->keys : proof->values;
     for (int64_t i = 0; i < num_pages_of(proof) * slots; i++) {
         for (int32_t head = 0; !used[i] && head < shape->num_kv_heads; head++) {
             const int64_t page = i / slots;
             const int64_t slot = i % slots;
             bench_storage_poison(proof->problem.kv_dtype, proof->keys,
-                                 keys.first + page * keys.page + slot * keys.slot + head * keys.head, shape->head_dim);
+                                 keys.first + page * keys.page_stride + slot * keys.slot_stride +
+                                     head * keys.head_stride,
+                                 shape->head_dim);
             bench_storage_poison(proof->problem.kv_dtype, value_buffer,
-                                 values.first + page * values.page + slot * values.slot + head * values.head,
+                                 values.first + page * values.page_stride + slot * values.slot_stride +
+                                     head * values.head_stride,
                                  shape->head_dim_v);
         }
     }
@@ -156,7 +152,7 @@ static reference_sequence common_sequence(const tune_proof *proof)
         .query_head_stride = shape->head_dim,
         .page_size = (int32_t)page_size_of(proof),
         .causal = true,
-        .window_left = -1,
+        .window_left = shape->sliding_window > 0 ? shape->sliding_window - 1 : -1,
         .window_right = -1,
         .softmax_scale = 1.0 / sqrt((double)shape->head_dim),
         .logits_soft_cap = (double)shape->logits_soft_cap,
@@ -196,8 +192,10 @@ static bool compute_sequence(tune_proof *proof, reference_sequence *sequence, in
 static bool compute_truth(tune_proof *proof)
 {
     const tool_shape *shape = &proof->problem.shape;
-    const storage_order key_order = order_of(proof, false);
-    const storage_order value_order = order_of(proof, true);
+    const bench_pages key_pages = pages_of(proof, shape->head_dim);
+    const bench_pages value_pages = pages_of(proof, shape->head_dim_v);
+    const bench_order key_order = bench_order_of_keys(&key_pages);
+    const bench_order value_order = bench_order_of_values(&value_pages);
     const int64_t query_width = (int64_t)shape->num_q_heads * shape->head_dim;
     float *keys = widen(proof->problem.kv_dtype, proof->keys, proof->num_keys);
     float *values = is_combined(proof) ? keys : widen(proof->problem.kv_dtype, proof->values, proof->num_values);
@@ -208,9 +206,10 @@ static bool compute_truth(tune_proof *proof)
     for (int32_t seq = 0; good && seq < proof->lengths.num_seqs; seq++) {
         reference_sequence sequence = common_sequence(proof);
         sequence.queries = queries + start * query_width;
-        sequence.keys = (reference_pages){keys + key_order.first, key_order.page, key_order.slot, key_order.head};
-        sequence.values =
-            (reference_pages){values + value_order.first, value_order.page, value_order.slot, value_order.head};
+        sequence.keys = (reference_pages){keys + key_order.first, key_order.page_stride, key_order.slot_stride,
+                                          key_order.head_stride};
+        sequence.values = (reference_pages){values + value_order.first, value_order.page_stride,
+                                            value_order.slot_stride, value_order.head_stride};
         good = compute_sequence(proof, &sequence, seq, start);
         start += proof->lengths.q_lens[seq];
     }
@@ -251,27 +250,18 @@ void tune_proof_finish(tune_proof *proof)
     *proof = (tune_proof){.operation = NULL};
 }
 
-static bool upload(const clattn_context *ctx, const void *values, size_t num_bytes, cl_mem *buffer)
-{
-    cl_int result = CL_SUCCESS;
-    *buffer = clCreateBuffer(clattn_context_cl_context(ctx), CL_MEM_READ_WRITE, num_bytes, NULL, &result);
-    return tool_check_cl(result, "clCreateBuffer") &&
-           tool_check_cl(clEnqueueWriteBuffer(clattn_context_cl_queue(ctx), *buffer, CL_TRUE, 0, num_bytes, values, 0,
-                                              NULL, NULL),
-                         "clEnqueueWriteBuffer");
-}
-
 static bool upload_operands(const tune_proof *proof, clattn_context *ctx, bench_operands *operands)
 {
     const tool_shape *shape = &proof->problem.shape;
     const size_t kv_bytes = clattn_dtype_size(proof->problem.kv_dtype);
     const size_t query_bytes = (size_t)proof->lengths.total_tokens * (size_t)shape->num_q_heads *
                                (size_t)shape->head_dim * clattn_dtype_size(proof->problem.dtype);
-    return upload(ctx, proof->keys, (size_t)proof->num_keys * kv_bytes, &operands->keys[0]) &&
+    return bench_upload(ctx, proof->keys, (size_t)proof->num_keys * kv_bytes, &operands->keys[0]) &&
            (proof->num_values == 0 ||
-            upload(ctx, proof->values, (size_t)proof->num_values * kv_bytes, &operands->values[0])) &&
-           upload(ctx, proof->queries, query_bytes, &operands->queries) &&
-           (!proof->sinks || upload(ctx, proof->sinks, (size_t)shape->num_q_heads * sizeof(float), &operands->sinks));
+            bench_upload(ctx, proof->values, (size_t)proof->num_values * kv_bytes, &operands->values[0])) &&
+           bench_upload(ctx, proof->queries, query_bytes, &operands->queries) &&
+           (!proof->sinks ||
+            bench_upload(ctx, proof->sinks, (size_t)shape->num_q_heads * sizeof(float), &operands->sinks));
 }
 
 /* Compares what lies in `out` [num_outputs + GUARD_ELEMENTS]. */
@@ -308,10 +298,8 @@ static bool call_once(const tune_proof *proof, clattn_context *ctx, bench_call *
     memset(out, 0xFF, num_bytes);
     bench_release_buffer(call->out);
     call->out = NULL;
-    const bool good = upload(ctx, out, num_bytes, &call->out) && bench_call_enqueue(call) &&
-                      tool_check_cl(clEnqueueReadBuffer(clattn_context_cl_queue(ctx), call->out, CL_TRUE, 0, num_bytes,
-                                                        out, 0, NULL, NULL),
-                                    "clEnqueueReadBuffer");
+    const bool good = bench_upload(ctx, out, num_bytes, &call->out) && bench_call_enqueue(call) &&
+                      bench_download(ctx, call->out, 0, num_bytes, out);
     *right = good && compare(proof, call->out_dtype, out);
     free(out);
     return good;

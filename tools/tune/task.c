@@ -35,18 +35,12 @@ static bool judge_points(tune_task *task)
 
 static bool make_space(tune_task *task, const tune_device *device)
 {
-    const tool_shape *shape = &task->problem.shape;
     tune_target target = {
         .facts = device->facts,
-        .query = {.num_q_heads = shape->num_q_heads,
-                  .num_kv_heads = shape->num_kv_heads,
-                  .head_dim = shape->head_dim,
-                  .head_dim_v = shape->head_dim_v,
-                  .page_size = task->problem.page_size,
-                  .kv_layout = task->problem.layout,
-                  .family = device->family},
+        .query = bench_tuning_question(&task->problem, task->operation),
         .phase = task->phase,
     };
+    target.query.family = device->family;
     clattn_tuning_answer answer;
     if (clattn_tuning_query(&target.facts, &target.query, &answer) != CLATTN_OK)
         return tool_error("%s", answer.refusal);
@@ -54,14 +48,19 @@ static bool make_space(tune_task *task, const tune_device *device)
     return tune_space_init(&task->space, &target, &tile->tile) && judge_points(task);
 }
 
+bool tune_task_batch(bench_workload *workload, clattn_phase phase, clattn_batch_class batch)
+{
+    const typical_batch *typical = &typical_batches[phase][batch];
+    return bench_workload_init_listed(workload, typical->num_seqs, typical->q_len, typical->context_len);
+}
+
 bool tune_task_init(tune_task *task, const tune_options *options, const tune_device *device, clattn_phase phase,
                     clattn_batch_class batch)
 {
-    const typical_batch *typical = &typical_batches[phase][batch];
     *task = (tune_task){.phase = phase, .batch = batch, .operation = options->operation, .problem = options->problem};
     snprintf(task->name, sizeof task->name, "%s/%s", clattn_phase_name(phase), clattn_batch_class_name(batch));
     task->problem.workload = &task->workload;
-    bool good = bench_workload_init_listed(&task->workload, typical->num_seqs, typical->q_len, typical->context_len);
+    bool good = tune_task_batch(&task->workload, phase, batch);
     if (good && task->operation->dense)
         task->problem.page_size = task->workload.context_lens[0];
     good = good && make_space(task, device);

@@ -24,6 +24,9 @@ typedef struct tune_task {
     int64_t num_usable;
 } tune_task;
 
+/* The batch that stands for a class in a phase; false for want of memory. */
+bool tune_task_batch(bench_workload *workload, clattn_phase phase, clattn_batch_class batch);
+
 /* False after saying what is wrong. */
 bool tune_task_init(tune_task *task, const tune_options *options, const tune_device *device, clattn_phase phase,
                     clattn_batch_class batch);
