@@ -92,8 +92,10 @@ typedef void (*clattn_tuning_visitor)(void *user, const clattn_tuning_file_row *
  * Edge      whether a device can run a row's tile is not asked here. Another process may replace the file by renaming
  *           while it is read: it is then the old one or the new one
  * Errors    INVALID_ARGUMENT  path or visit is NULL; the file as a whole is refused, and visited as row -1: it cannot
- * be read or is larger than CLATTN_TUNING_FILE_BYTES, is no JSON, of another schema, or has other fields OUT_OF_MEMORY
- * some rows may have been visited Since     0.1
+ *                             be read or is larger than CLATTN_TUNING_FILE_BYTES, is no JSON, of another schema, or has
+ *                             other fields
+ *           OUT_OF_MEMORY     some rows may have been visited
+ * Since     0.1
  */
 CLATTN_API clattn_status clattn_tuning_visit_file(const char *path, clattn_tuning_visitor visit, void *user);
 

@@ -105,7 +105,9 @@ static bool fits_with_sizes(const clattn_tuning_search *search, const clattn_til
     clattn_error reason;
     apply_sizes(&limits->sizes, search->phase, &sized);
     return clattn_tile_check(limits->facts, search->request, search->phase, &sized, limits->local_memory_bytes,
-                             &reason) == CLATTN_OK;
+                             &reason) == CLATTN_OK &&
+           clattn_tile_check_worth(limits->facts, search->request, search->phase, tile, search->default_tile,
+                                   &reason) == CLATTN_OK;
 }
 
 /* From the default tile to the database's, if it has one, with the given sizes; the level that answered. */

@@ -304,6 +304,23 @@ static void level_without_a_row_that_fits_is_passed_over(void **state)
     assert_true(found.block_kv == 64 && found.level == CLATTN_TUNING_USER_DEVICE);
 }
 
+/* Rows of one machine answer on others of its architecture or vendor: not with vectors that those do not have. */
+static void row_of_wider_vectors_is_passed_over(void **state)
+{
+    const clattn_tuning_row row = {PLAIN_ROW, .family = CLATTN_FAMILY_VECTOR, .num_parameters = 2,
+                                   .parameters = (const clattn_tuning_parameter[]){{"block_kv", 48}, {"lanes", 16}}};
+    clattn_device_facts cpu = gpu;
+    clattn_tile_request request = plain_request();
+    (void)state;
+    request.family = CLATTN_FAMILY_VECTOR;
+    cpu.type = CLATTN_DEVICE_CPU;
+    cpu.local_memory_bytes = 1 << 20;
+    cpu.float_vector_width = 16;
+    assert_int_equal(ask(&cpu, &request, 1, &row).level, CLATTN_TUNING_USER_DRIVER);
+    cpu.float_vector_width = 8;
+    assert_int_equal(ask(&cpu, &request, 1, &row).level, CLATTN_TUNING_DEFAULT);
+}
+
 static void row_says_what_it_says_and_the_default_the_rest(void **state)
 {
     const clattn_tuning_row rows[] = {
@@ -500,6 +517,7 @@ int main(void)
         cmocka_unit_test(what_the_request_does_not_say_is_near_to_everything),
         cmocka_unit_test(row_that_the_device_cannot_run_is_passed_over),
         cmocka_unit_test(level_without_a_row_that_fits_is_passed_over),
+        cmocka_unit_test(row_of_wider_vectors_is_passed_over),
         cmocka_unit_test(row_says_what_it_says_and_the_default_the_rest),
         cmocka_unit_test(override_lies_over_the_row),
         cmocka_unit_test(row_with_which_an_override_cannot_run_is_passed_over),
