@@ -266,8 +266,11 @@ bool clattn_tuning_database_find(const clattn_tuning_database *database, const c
     const uint64_t key =
         key_of(request->family, search->phase, request->head_dim, request->head_dim_v, request->token_major);
     best_row best = {.entry = {.level = CLATTN_TUNING_NONE}};
-    for (size_t i = find_key(database, key); i < database->num_entries && database->entries[i].key == key; i++)
+    for (size_t i = find_key(database, key); i < database->num_entries && database->entries[i].key == key; i++) {
+        if (best.entry.level != CLATTN_TUNING_NONE && best.entry.level < database->entries[i].level)
+            break;
         consider(search, &database->entries[i], &best);
+    }
     if (!database->has_builtin)
         consider_builtin(database->facts, search, key, &best);
     *found = best.entry;

@@ -133,11 +133,21 @@ static clattn_status find_rows(const cJSON *document, const cJSON **rows, clattn
     return CLATTN_OK;
 }
 
+/* Quoted texts of a file may hold line ends. */
+static void make_one_line(char *sentence)
+{
+    for (char *byte = sentence; *byte != '\0'; byte++) {
+        if ((unsigned char)*byte < ' ')
+            *byte = ' ';
+    }
+}
+
 static void visit_row(int32_t index, const cJSON *object, clattn_tuning_visitor visit, void *user)
 {
     clattn_parsed_row parsed;
     clattn_error refusal = {.text = ""};
     const clattn_status status = clattn_tuning_row_parse(object, &parsed, &refusal);
+    make_one_line(refusal.text);
     visit(user, &(clattn_tuning_file_row){
                     .index = index, .row = status == CLATTN_OK ? &parsed.row : NULL, .refusal = refusal.text});
 }
@@ -164,6 +174,8 @@ static clattn_status visit_rows(int file, clattn_tuning_visitor visit, void *use
 clattn_status clattn_tuning_file_visit(int file, clattn_tuning_visitor visit, void *user, clattn_error *error)
 {
     const clattn_status status = visit_rows(file, visit, user, error);
+    if (status != CLATTN_OK)
+        make_one_line(error->text);
     if (status == CLATTN_INVALID_ARGUMENT)
         visit(user, &(clattn_tuning_file_row){.index = -1, .refusal = error->text});
     return status;

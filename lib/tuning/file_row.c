@@ -135,10 +135,6 @@ void clattn_tuning_describe_json(const cJSON *value, char text[CLATTN_JSON_TEXT_
                  : cJSON_IsObject(value) ? "an object"
                  : cJSON_IsBool(value)   ? (cJSON_IsTrue(value) ? "true" : "false")
                                          : "null");
-    for (char *byte = text; *byte != '\0'; byte++) {
-        if ((unsigned char)*byte < ' ')
-            *byte = ' ';
-    }
 }
 
 static clattn_status refuse(const char *name, const char *expected, const cJSON *value, clattn_error *error)

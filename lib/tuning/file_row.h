@@ -20,9 +20,7 @@ typedef struct clattn_parsed_row {
 /* Fills in *parsed; INVALID_ARGUMENT and a sentence if a field is missing, twice, unknown or wrong. */
 clattn_status clattn_tuning_row_parse(const cJSON *object, clattn_parsed_row *parsed, clattn_error *error);
 
-/*
- * Says what a JSON value is, for a sentence: a number or text itself, cut and without line ends; NULL = "nothing".
- */
+/* Says what a JSON value is, for a sentence: a number or text itself, cut; NULL = "nothing". */
 #define CLATTN_JSON_TEXT_BYTES 48
 void clattn_tuning_describe_json(const cJSON *value, char text[CLATTN_JSON_TEXT_BYTES]);
 

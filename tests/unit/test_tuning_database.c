@@ -235,6 +235,10 @@ static void level_counts_more_than_nearness(void **state)
     };
     const clattn_tile_request request = plain_request();
     (void)state;
+    const clattn_tuning_row mixed[] = {{PLAIN_ROW, .dense = true, BLOCK_KV(16)},
+                                       {PLAIN_ROW, .driver = "1.0", BLOCK_KV(32)},
+                                       {PLAIN_ROW, BLOCK_KV(64)}};
+    assert_answers(&request, 3, mixed, 64);
     assert_answers(&request, 2, rows, 64);
 }
 

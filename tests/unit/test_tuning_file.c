@@ -150,6 +150,8 @@ static const wrong_field wrong_fields[] = {
     {{"date", "20260131"}, "date: expected a text of less than 128 bytes, got 20260131"},
     {{"speed", "1"}, "a row has no field \"speed\""},
     {{"", "1"}, "a row has no field \"\""},
+    {{"a\\nb", "1"}, "a row has no field \"a b\""},
+    {{"parameters", "{\"a\\rb\": 1}"}, "parameters: \"a b\" is no tunable of simt decode"},
 };
 
 /* Every wrong row, and a good one behind each of them. */
@@ -248,6 +250,8 @@ static const struct {
     {"{\"schema\": 1, \"rows\": {}}", "rows: expected an array, got an object"},
     {"{\"schema\": 1, \"rows\": [], \"rows\": []}", "\"rows\" is given twice"},
     {"{\"schema\": 1, \"rows\": [], \"lines\": []}", "a tuning file has no field \"lines\""},
+    {"{\"schema\": \"\\n1\", \"rows\": []}", "schema: expected 1, got \" 1\""},
+    {"{\"schema\": 1, \"rows\": [], \"a\\nb\": []}", "a tuning file has no field \"a b\""},
     {"{\"Schema\": 1, \"rows\": []}", "\"schema\" is missing"},
 };
 
