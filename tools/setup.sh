@@ -23,6 +23,7 @@ libc6-dev
 libcjson-dev
 libcmocka-dev
 libxxhash-dev
+mandoc
 meson
 ninja-build
 ocl-icd-opencl-dev

@@ -33,6 +33,9 @@ for tool in cl-bench cl-info cl-tune; do
     [ ! -e "$build/tools/$tool" ] || "$stage$prefix/bin/$tool" --help >"$stage/help"
 done
 
+[ ! -e "$build/tools/cl-tune" ] || find "$stage$prefix" -path '*/man1/cl-tune.1' | grep -q . ||
+    { echo "the manual page of cl-tune is not installed" >&2; exit 1; }
+
 cat >"$stage/application.c" <<'SOURCE'
 #include <clattn/clattn.h>
 #include <stdio.h>

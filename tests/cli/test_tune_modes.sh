@@ -84,8 +84,8 @@ told 0 --warm --kv-dtype float16,float32 --tuning none --cache-dir "$work/cache"
 [ "$(grep -c '^float[0-9]*  *[0-9]* programs: 0 built, [0-9]* there already; in .*/cache$' "$work/stdout")" -eq 2 ] ||
     failed "programs were built twice"
 # What was warmed is what a call needs.
-told 0 --explain --runs 3 --json --tuning none --cache-dir "$work/cache"
-holds 'all(kernel["is_loaded"] for case in told for kernel in case["kernels"])'
+told 0 --explain --runs 3 --json --tuning none --cache-dir "$work/cache" --batch single
+holds 'len(told) == 2 and all(kernel["is_loaded"] for case in told for kernel in case["kernels"])'
 
 refused 2 '--tuning goes with --explain, --check and --warm only' "$tune" --tuning none
 refused 2 '--budget and --explain exclude each other' "$tune" --explain --budget 5s

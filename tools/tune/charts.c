@@ -21,6 +21,9 @@
 #define NUM_PLACES 7 /* points of one value stand beside each other, in so many places */
 #define PLACE_WIDTH 0.08
 
+#define MIN_MICROSECONDS 0.1
+#define MAX_MICROSECONDS 1e9
+
 /* What a script is made of. */
 typedef struct picture {
     const tune_history *history;
@@ -78,6 +81,17 @@ static void write_times(const picture *drawn, const cJSON *best, bool of_best, F
     fputs("END\n", script);
 }
 
+/* 1, 2 and 5 of every decade: powers of ten alone leave many a picture without a number. */
+static void write_time_tics(FILE *script)
+{
+    const char *separator = "set ytics (";
+    for (double decade = MIN_MICROSECONDS; decade <= MAX_MICROSECONDS; decade *= 10.0) {
+        fprintf(script, "%s%g, %g, %g", separator, decade, 2.0 * decade, 5.0 * decade);
+        separator = ", ";
+    }
+    fputs(")\n", script);
+}
+
 /* A tool_gnuplot_writer over a picture. */
 static void draw_parameter(const void *user, FILE *script)
 {
@@ -87,7 +101,9 @@ static void draw_parameter(const void *user, FILE *script)
     write_times(drawn, best, true, script);
     fputs("set xlabel ", script);
     tool_gnuplot_quote(drawn->values->string, script);
-    fputs("\nset ylabel 'microseconds'\nset logscale y\nset grid ytics\nset key off\nset xtics (", script);
+    fputs("\nset ylabel 'microseconds'\nset logscale y\nset grid ytics\nset key off\n", script);
+    write_time_tics(script);
+    fputs("set xtics (", script);
     int index = 0;
     const cJSON *value = NULL;
     cJSON_ArrayForEach(value, drawn->values)
@@ -133,7 +149,8 @@ static void draw_time(const void *user, FILE *script)
     fputs("set xlabel 'seconds of the search'\n"
           "set ylabel 'times as fast as the default'\n"
           "set grid\n"
-          "set key bottom right\n"
+          "set key outside bottom center horizontal\n"
+          "set yrange [0:*]\nset offsets graph 0, graph 0, graph 0.05, graph 0\n"
           "plot $gains using 1:2 with points pointtype 7 pointsize 0.4 linecolor '#4878a8' title 'a tile', "
           "$gains using 1:3 with steps linewidth 2 linecolor '#c03020' title 'the best so far'\n",
           script);
