@@ -30,6 +30,7 @@ typedef struct tuned_device {
     char *directory;
     char path[SUPPORT_PATH_BYTES]; /* of the file, which is not there at first */
     support_tuning_text file;
+    bool verify_kernels; /* of contexts */
     int num_lines;
     char lines[MAX_LINES][LINE_BYTES];
 } tuned_device;
@@ -81,6 +82,7 @@ static clattn_context *open_context(tuned_device *tuned, const char *tuning_file
         .family = tuned->device.family,
         .cache_dir = "",
         .tuning_file = tuning_file,
+        .verify_kernels = tuned->verify_kernels,
         .log = keep_warning,
         .log_user = tuned,
     };
@@ -210,6 +212,15 @@ static void calls_and_plans_run_with_the_rows(void **state)
     clattn_plan_destroy(&plan);
     support_attention_destroy(&attention);
     clattn_context_destroy(&device.ctx);
+}
+
+/* They are no less trusted than the default's: none is replaced. */
+static void kernels_of_the_rows_prove_themselves(void **state)
+{
+    tuned_device *tuned = *state;
+    tuned->verify_kernels = true;
+    calls_and_plans_run_with_the_rows(state);
+    assert_int_equal(tuned->num_lines, 0);
 }
 
 static void rows_of_another_driver_or_device_say_so(void **state)
@@ -522,6 +533,7 @@ int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         WITH_DEVICE(calls_and_plans_run_with_the_rows),
+        WITH_DEVICE(kernels_of_the_rows_prove_themselves),
         WITH_DEVICE(rows_of_another_driver_or_device_say_so),
         WITH_DEVICE(class_of_the_batch_chooses_the_row),
         WITH_DEVICE(dtype_chooses_the_row),
