@@ -87,7 +87,7 @@ static tune_child_result run_child(fate what, double deadline_s, int *answer)
 static void child_ends(fate what, tune_outcome outcome, const char *reason)
 {
     int answer = 0;
-    const tune_child_result result = run_child(what, INFINITY, &answer);
+    const tune_child_result result = run_child(what, (double)INFINITY, &answer);
     assert_string_equal(tune_outcome_name_at((int)result.outcome), tune_outcome_name_at((int)outcome));
     if (!strstr(result.reason, reason))
         fail_msg("'%s' does not say '%s'", result.reason, reason);
@@ -99,7 +99,7 @@ static void answer_arrives_and_what_the_child_said_is_nothing(void **state)
 {
     (void)state;
     int answer = 0;
-    const tune_child_result result = run_child(ANSWERS, INFINITY, &answer);
+    const tune_child_result result = run_child(ANSWERS, (double)INFINITY, &answer);
     assert_int_equal(result.outcome, TUNE_OK);
     assert_string_equal(result.reason, "");
     assert_int_equal(answer, 42);
@@ -147,7 +147,7 @@ static void signal_stops_a_child_and_blames_nobody(void **state)
     tune_interrupt_catch();
     raise(SIGINT);
     assert_int_equal(tune_interrupt_signal(), SIGINT);
-    assert_int_equal(run_child(WAITS, INFINITY, &answer).outcome, TUNE_STOPPED);
+    assert_int_equal(run_child(WAITS, (double)INFINITY, &answer).outcome, TUNE_STOPPED);
 }
 
 int main(void)

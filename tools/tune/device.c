@@ -46,7 +46,7 @@ bool tune_device_find(const char *device, clattn_family family, tune_device *fou
                                       .answer = found,
                                       .answer_bytes = sizeof *found,
                                       .start_limit_s = OPEN_LIMIT_S,
-                                      .deadline = INFINITY};
+                                      .deadline = (double)INFINITY};
     const tune_child_result result = tune_child_run(&params);
     return result.outcome == TUNE_OK || tool_error("%s", result.reason);
 }

@@ -151,7 +151,7 @@ cJSON *tune_ledger_event(const tune_task *task, const char *kind, const clattn_t
     if (good)
         parameters = NULL;
     if (good && result) {
-        good = cJSON_AddStringToObject(event, "outcome", tune_outcome_name_at(result->outcome)) &&
+        good = cJSON_AddStringToObject(event, "outcome", tune_outcome_name_at((int)result->outcome)) &&
                cJSON_AddStringToObject(event, "reason", result->reason);
         if (good && result->outcome == TUNE_OK)
             good = tune_ledger_add_figures(event, figures);

@@ -146,7 +146,7 @@ static void show_progress(const tuner *state, const clattn_tile *tile, const tun
     tool_progress_bar((int)(BAR_STEPS * (1.0 - left_s / budget_s)), BAR_STEPS,
                       "%s: %d of %lld tiles, %d failed, best %.2fx, %.0f s left; %s: %s%s%s", state->task->name,
                       num_tried, (long long)state->task->num_usable, num_tried - num_good, best_gain(state), left_s,
-                      text, result->outcome == TUNE_OK ? gain : tune_outcome_name_at(result->outcome),
+                      text, result->outcome == TUNE_OK ? gain : tune_outcome_name_at((int)result->outcome),
                       *result->reason ? ": " : "", result->reason);
 }
 
@@ -248,7 +248,7 @@ static tune_outcome measure_baseline(tuner *state)
         (void)tool_error("%s: the budget ended before the default tile was measured; --budget should be larger",
                          state->task->name);
     } else if (result.outcome != TUNE_STOPPED && !state->failed) {
-        (void)tool_error("%s: the default tile itself: %s: %s", state->task->name, tune_outcome_name_at(result.outcome),
+        (void)tool_error("%s: the default tile itself: %s: %s", state->task->name, tune_outcome_name_at((int)result.outcome),
                          result.reason);
     }
     return result.outcome;
