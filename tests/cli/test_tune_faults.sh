@@ -50,6 +50,18 @@ holds '"hung" in outcomes and all("building and checking took more than 10 s" in
                                   if trial["outcome"] == "hung")'
 holds '[crash["limit_s"] for crash in crashes] == [10] * outcomes.count("hung")'
 
+# The budget ends a search in time, also while a tile hangs that may take longer.
+for tile in LANES=4 LANES=8 BLOCK_KV=24 BLOCK_KV=32 BLOCK_KV=64 BLOCK_KV=96; do
+    CLATTN_FAULTS="$CLATTN_FAULTS;$tile:hang"
+done
+rm "$output.crashes" "$output.journal"
+begin=$(date +%s)
+searched 1 --budget 15s --build-limit 10m
+[ $(($(date +%s) - begin)) -lt 25 ] || failed "a budget of 15 s took $(($(date +%s) - begin)) s"
+said '^error: prefill/single: the budget leaves no time for a tile besides the default, whose trial took'
+holds 'not crashes and journal[-1]["event"] == "stop"'
+rm "$output.journal"
+
 # A default three times as slow as it could be is beaten, and what beats it gets into the file.
 rm "$output"
 CLATTN_FAULTS="BLOCK_Q=128:slow"

@@ -84,11 +84,11 @@ fi
 grep -q '^  0  .* / ' "$work/stdout" || failed "--list-devices lists none"
 
 # shellcheck disable=SC2086 # several options
-run "$tune" $small --output "$output" --dry-run
+run "$tune" $small $heads --output "$output" --dry-run
 grep -q '^prefill/single: [0-9]* tiles of [0-9]*$' "$work/stdout" || failed "--dry-run counts no tiles"
 grep -q 'left out, as in: .*block_q is 16, expected a multiple' "$work/stdout" || failed "--dry-run has no reason"
 # shellcheck disable=SC2086
-run "$tune" $small --output "$output" --dry-run --json
+run "$tune" $small $heads --output "$output" --dry-run --json
 holds 'told["tasks"][0]["num_tiles"] + sum(r["num_tiles"] for r in told["tasks"][0]["left_out"]) ==
        told["tasks"][0]["num_points"]'
 run "$tune" --output "$output" --dry-run --json --op page_attention --batch small,large,small

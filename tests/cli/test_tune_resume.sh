@@ -18,7 +18,7 @@ interrupted()
     signal=$1 num_trials=$2
     shift 2
     # shellcheck disable=SC2086 # several options
-    "$tune" $small --output "$output" --json --strategy random "$@" >"$work/stdout" 2>"$work/stderr" &
+    "$tune" $small $heads --output "$output" --json --strategy random "$@" >"$work/stdout" 2>"$work/stderr" &
     pid=$!
     waited=0
     while

@@ -3,10 +3,11 @@
 #
 # Searches from the beginning to the row in the tuning file: what is written, in which order, and when nothing is.
 #
-# usage: test_tune_search.sh CL_TUNE
+# usage: test_tune_search.sh CL_TUNE CL_INFO
 set -eu
 
 tune=$1
+info=$2
 # shellcheck source=tests/cli/tune_common.sh
 . "$(dirname -- "$0")/tune_common.sh"
 output=$work/tuning.json
@@ -43,6 +44,19 @@ holds '[trial["parameters"]["block_kv"] for trial in trials][1:] == [32]'
 # The same operation on a dense cache is another row, and so is decode.
 searched 0 --max-candidates 1 --op ragged_decode_attention --phase decode
 holds 'sorted((row["op"], row["phase"]) for row in rows) == [("dense", "decode"), ("paged", "prefill")]'
+
+# What was found is what contexts run with from then on.
+heads=''
+searched 0 --max-candidates 1 --model qwen2.5-0.5b --layout nhd
+python3 - "$output" <<'EOF'
+import json, sys
+rows = json.load(open(sys.argv[1]))["rows"]
+row = [row for row in rows if row["head_dim"] == 64][0]
+row["parameters"]["block_kv"] = 24
+json.dump({"schema": 1, "rows": rows}, open(sys.argv[1], "w"))
+EOF
+run "$info" --json --model qwen2.5-0.5b --layout nhd --family vector --tuning-file "$output"
+holds '[told["devices"][0]["rows"][0]["prefill"][key] for key in ("level", "block_kv")] == ["user_driver", 24]'
 
 # The whole space of a small kernel; plain text; the file that contexts read.
 output=$XDG_CONFIG_HOME/clattn/tuning.json

@@ -14,12 +14,15 @@ export TMPDIR XDG_CONFIG_HOME
 
 # A problem of few kernels and short runs.
 # shellcheck disable=SC2034 # for the reader
-small="--family vector --num-q-heads 2 --num-kv-heads 1 --head-dim 32 --phase prefill --batch single --runs 3"
+heads="--num-q-heads 2 --num-kv-heads 1 --head-dim 32"
+# shellcheck disable=SC2034
+small="--family vector --phase prefill --batch single --runs 3"
 
 # holds EXPRESSION: a Python expression about the last JSON output, `told`, and the files at $output: `rows`, `journal`
 # and `crashes`, lists of dictionaries, without a file empty.
 holds()
 {
+    # shellcheck disable=SC2154 # the reader's
     OUTPUT=$output CHECK=$1 python3 -c '
 import json, os, sys
 
@@ -47,8 +50,8 @@ searched()
 {
     expected_code=$1
     shift
-    # shellcheck disable=SC2086 # several options
-    run "$tune" $small --output "$output" --json "$@"
+    # shellcheck disable=SC2154,SC2086 # the reader's; several options
+    run "$tune" $small $heads --output "$output" --json "$@"
     if [ "$code" -eq 77 ]; then
         echo "skipped: no OpenCL device"
         exit 77

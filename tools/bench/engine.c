@@ -24,6 +24,7 @@ static clattn_plan_params plan_params(const bench_engine *engine, const clattn_k
         .num_kv_heads = problem->shape.num_kv_heads,
         .head_dim = problem->shape.head_dim,
         .head_dim_v = problem->shape.head_dim_v,
+        .kv_dtype = problem->kv_dtype,
         .page_size = problem->page_size,
         .num_pages = engine->batching.num_pages,
         .kv_layout = problem->layout,

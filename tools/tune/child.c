@@ -247,7 +247,9 @@ static void attend(watch *child, tune_child_result *result)
     follow(child, result);
     int status = 0;
     const bool ended = result->outcome == TUNE_NUM_OUTCOMES && !child->answered && ends_by_itself(child->pid, &status);
-    if (!ended)
+    if (ended)
+        (void)kill(-child->pid, SIGKILL); /* compilers that it has left */
+    else
         result->lost = !bury(child->pid, &status);
     hear(child);
     if (result->outcome != TUNE_NUM_OUTCOMES)

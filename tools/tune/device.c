@@ -26,8 +26,12 @@ static tune_outcome open_context(void *user, const tune_child *child, void *answ
     const request *asked = user;
     tune_device *found = answer;
     tune_child_enter(child, "opening the device", OPEN_LIMIT_S);
-    const clattn_context_params params = {
-        .device = asked->device, .family = asked->family, .cache_dir = "", .log = keep_error, .log_user = found};
+    const clattn_context_params params = {.device = asked->device,
+                                          .family = asked->family,
+                                          .cache_dir = "",
+                                          .tuning_file = "",
+                                          .log = keep_error,
+                                          .log_user = found};
     clattn_context *ctx = NULL;
     found->status = clattn_context_create(&params, &ctx);
     if (found->status == CLATTN_OK) {

@@ -120,8 +120,12 @@ tune_outcome tune_trial_run(void *user, const tune_child *child, void *answer)
     const tune_trial *trial = user;
     const clattn_tuning tunings[NUM_CALLS] = {
         [DEFAULT] = tuning_of(trial->phase, &trial->default_tile), [TILE] = tuning_of(trial->phase, &trial->tile)};
-    const clattn_context_params params = {
-        .device = trial->device, .family = trial->family, .cache_dir = trial->cache_dir, .log = tool_log};
+    /* The default is what runs without the file that is being written. */
+    const clattn_context_params params = {.device = trial->device,
+                                          .family = trial->family,
+                                          .cache_dir = trial->cache_dir,
+                                          .tuning_file = "",
+                                          .log = tool_log};
     clattn_context *ctx = NULL;
     tune_child_enter(child, "opening the device", trial->build_limit_s);
     if (!tool_check(NULL, clattn_context_create(&params, &ctx), "clattn_context_create"))

@@ -248,8 +248,8 @@ static tune_outcome measure_baseline(tuner *state)
         (void)tool_error("%s: the budget ended before the default tile was measured; --budget should be larger",
                          state->task->name);
     } else if (result.outcome != TUNE_STOPPED && !state->failed) {
-        (void)tool_error("%s: the default tile itself: %s: %s", state->task->name, tune_outcome_name_at((int)result.outcome),
-                         result.reason);
+        (void)tool_error("%s: the default tile itself: %s: %s", state->task->name,
+                         tune_outcome_name_at((int)result.outcome), result.reason);
     }
     return result.outcome;
 }
