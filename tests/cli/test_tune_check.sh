@@ -35,7 +35,7 @@ for line in 'plain  decode  ragged_page_attention   float16  128     combined   
     'plain  decode  page_attention          float16  128     nhd         plain' \
     'plain  decode  ragged_attention        float16  128     dense       plain' \
     '-      -       merge_states            float16  128     -           by lse' \
-    '-      -       kv_cache_append         float16  -       heads_first plain'; do
+    '-      -       kv_cache_append         float16  -       heads_first float32 rows'; do
     grep -q "^ok  *$line\$" "$work/stdout" || failed "no line: $line"
 done
 said "^$(wc -l <"$work/stdout") right\$"

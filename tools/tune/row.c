@@ -21,7 +21,7 @@ static bool add_device(cJSON *object, const clattn_tuning_row *row)
            add_text(object, "type", clattn_device_type_name(row->type)) && add_text(object, "version", row->version);
 }
 
-static bool add_problem(cJSON *object, const clattn_tuning_row *row)
+bool tune_row_add_problem(cJSON *object, const clattn_tuning_row *row)
 {
     return add_text(object, "op", row->dense ? "dense" : "paged") &&
            add_text(object, "phase", clattn_phase_name(row->phase)) &&
@@ -29,9 +29,7 @@ static bool add_problem(cJSON *object, const clattn_tuning_row *row)
            add_text(object, "kv_dtype", clattn_dtype_name(row->kv_dtype)) &&
            add_number(object, "head_dim", row->head_dim) && add_number(object, "head_dim_v", row->head_dim_v) &&
            add_number(object, "group_size", row->group_size) && add_number(object, "num_kv_heads", row->num_kv_heads) &&
-           add_text(object, "kv_layout", clattn_kv_layout_name(row->kv_layout)) &&
-           add_number(object, "page_size", row->page_size) &&
-           add_text(object, "batch", clattn_batch_class_name(row->batch));
+           add_text(object, "kv_layout", clattn_kv_layout_name(row->kv_layout));
 }
 
 static bool add_parameters(cJSON *object, const clattn_tuning_row *row)
@@ -62,7 +60,9 @@ static bool add_measurement(cJSON *object, const clattn_tuning_row *row)
 cJSON *tune_row_write(const clattn_tuning_row *row)
 {
     cJSON *object = cJSON_CreateObject();
-    if (object && add_device(object, row) && add_problem(object, row) && add_parameters(object, row) &&
+    if (object && add_device(object, row) && tune_row_add_problem(object, row) &&
+        add_number(object, "page_size", row->page_size) &&
+        add_text(object, "batch", clattn_batch_class_name(row->batch)) && add_parameters(object, row) &&
         add_measurement(object, row))
         return object;
     cJSON_Delete(object);

@@ -4,6 +4,7 @@
 
 #include "common/json.h"
 #include "common/message.h"
+#include "tune/row.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,28 +105,40 @@ int64_t tune_task_point(const tune_task *task, const cJSON *parameters)
     return tune_space_point(&task->space, &tile);
 }
 
-/* What a row and a kernel both have. */
-static bool add_problem(cJSON *object, const tune_task *task)
+/* A row without parameters. */
+static clattn_tuning_row row_of(const tune_task *task)
 {
+    const clattn_device_facts *facts = &task->space.target.facts;
     const tool_shape *shape = &task->problem.shape;
-    return cJSON_AddStringToObject(object, "op", task->operation->dense ? "dense" : "paged") &&
-           cJSON_AddStringToObject(object, "phase", clattn_phase_name(task->phase)) &&
-           cJSON_AddStringToObject(object, "family", clattn_family_name(task->space.target.query.family)) &&
-           cJSON_AddStringToObject(object, "kv_dtype", clattn_dtype_name(task->problem.kv_dtype)) &&
-           cJSON_AddNumberToObject(object, "head_dim", shape->head_dim) &&
-           cJSON_AddNumberToObject(object, "head_dim_v", shape->head_dim_v) &&
-           cJSON_AddNumberToObject(object, "group_size", shape->num_q_heads / shape->num_kv_heads) &&
-           cJSON_AddNumberToObject(object, "num_kv_heads", shape->num_kv_heads) &&
-           cJSON_AddStringToObject(object, "kv_layout", clattn_kv_layout_name(task->space.target.query.kv_layout));
+    return (clattn_tuning_row){
+        .device = facts->name,
+        .vendor = facts->vendor,
+        .driver = facts->driver,
+        .architecture = facts->architecture,
+        .type = facts->type,
+        .version = CLATTN_VERSION_STRING,
+        .dense = task->operation->dense,
+        .phase = task->phase,
+        .family = task->space.target.query.family,
+        .kv_dtype = task->problem.kv_dtype,
+        .head_dim = shape->head_dim,
+        .head_dim_v = shape->head_dim_v,
+        .group_size = shape->num_q_heads / shape->num_kv_heads,
+        .num_kv_heads = shape->num_kv_heads,
+        .kv_layout = task->space.target.query.kv_layout,
+        .page_size = task->problem.page_size,
+        .batch = task->batch,
+        .date = "",
+    };
 }
 
 cJSON *tune_task_kernel(const tune_task *task)
 {
-    const clattn_device_facts *facts = &task->space.target.facts;
+    const clattn_tuning_row row = row_of(task);
     cJSON *kernel = cJSON_CreateObject();
-    if (cJSON_AddStringToObject(kernel, "device", facts->name) &&
-        cJSON_AddStringToObject(kernel, "driver", facts->driver) &&
-        cJSON_AddStringToObject(kernel, "version", CLATTN_VERSION_STRING) && add_problem(kernel, task) &&
+    if (cJSON_AddStringToObject(kernel, "device", row.device) &&
+        cJSON_AddStringToObject(kernel, "driver", row.driver) &&
+        cJSON_AddStringToObject(kernel, "version", row.version) && tune_row_add_problem(kernel, &row) &&
         cJSON_AddStringToObject(kernel, "dtype", clattn_dtype_name(task->problem.dtype)))
         return kernel;
     cJSON_Delete(kernel);
@@ -134,19 +147,13 @@ cJSON *tune_task_kernel(const tune_task *task)
 
 cJSON *tune_task_row(const tune_task *task, const clattn_tile *tile)
 {
-    const clattn_device_facts *facts = &task->space.target.facts;
-    cJSON *row = cJSON_CreateObject();
-    cJSON *parameters = tune_task_parameters(task, tile);
-    if (cJSON_AddStringToObject(row, "device", facts->name) && cJSON_AddStringToObject(row, "vendor", facts->vendor) &&
-        cJSON_AddStringToObject(row, "driver", facts->driver) &&
-        cJSON_AddStringToObject(row, "architecture", facts->architecture) &&
-        cJSON_AddStringToObject(row, "type", clattn_device_type_name(facts->type)) &&
-        cJSON_AddStringToObject(row, "version", CLATTN_VERSION_STRING) && add_problem(row, task) &&
-        cJSON_AddNumberToObject(row, "page_size", task->problem.page_size) &&
-        cJSON_AddStringToObject(row, "batch", clattn_batch_class_name(task->batch)) && parameters &&
-        cJSON_AddItemToObject(row, "parameters", parameters))
-        return row;
-    cJSON_Delete(parameters);
-    cJSON_Delete(row);
-    return NULL;
+    clattn_tuning_parameter parameters[TUNE_MAX_DIMENSIONS];
+    for (int i = 0; i < task->space.num_dimensions; i++) {
+        const clattn_tunable *tunable = task->space.dimensions[i].tunable;
+        parameters[i] = (clattn_tuning_parameter){.name = tunable->name, .value = clattn_tile_get(tile, tunable)};
+    }
+    clattn_tuning_row row = row_of(task);
+    row.num_parameters = task->space.num_dimensions;
+    row.parameters = parameters;
+    return tune_row_write(&row);
 }

@@ -173,7 +173,7 @@ static bool add_appends(tune_variants *variants, clattn_dtype dtype)
     bool good = true;
     for (int layout = 0; good && layout < CLATTN_NUM_KV_LAYOUTS; layout++) {
         const tune_variant variant = {
-            .kind = TUNE_VARIANT_APPEND, .option = "plain", .dtype = dtype, .layout = (clattn_kv_layout)layout};
+            .kind = TUNE_VARIANT_APPEND, .option = "float32 rows", .dtype = dtype, .layout = (clattn_kv_layout)layout};
         good = add(variants, &variant);
     }
     return good;
