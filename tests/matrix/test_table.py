@@ -16,6 +16,7 @@ TESTS = [
     ("golden_simt", ["p:golden", "p:kernel-simt"]),
     ("random_simt", ["p:random", "p:kernel-simt", "p:small"]),
     ("merge_simt", ["p:property", "p:kernel-simt"]),
+    ("verify_simt", ["p:verify", "p:verify-simt"]),
     ("names", ["p:unit"]),
 ]
 
@@ -28,13 +29,14 @@ RESULTS = [
     ("p:kernel-simt / page_simt", "OK", "", PASSED),
     ("p:golden+kernel-simt / golden_simt", "TIMEOUT", "[==========] Running 7 test(s).\n", ""),
     ("p:random+kernel-simt+small / random_simt", "SKIP", "noise\n", "skipped: no such device\n"),
+    ("p:verify / verify_simt", "OK", "", PASSED),
     ("p:unit / names", "OK", "", PASSED),
 ]
 
 EXPECTED = """\
-implementation  family  kernel  property  random  golden
-here            any     3/2/1   -         -       -
-here            simt    7/0/0   -         0/0/1   0/1/0
+implementation  family  kernel  property  random  golden  verify
+here            any     3/2/1   -         -       -       -
+here            simt    7/0/0   -         0/0/1   0/1/0   7/0/0
 there           not installed: lost
 (passed/failed/skipped)
 here, any: FAILED (fail)

@@ -137,6 +137,19 @@ verify_fixture *verify_open(const char *directory, bool verify_kernels)
     return fixture;
 }
 
+bool verify_has_device(void)
+{
+    bool runs = false;
+    if (clattn_device_count() > 0) {
+        verify_fixture *fixture = verify_open("", false);
+        runs = support_device_runs_family(&fixture->device, fixture->device.family);
+        verify_close(&fixture);
+    }
+    if (!runs)
+        fprintf(stderr, "no OpenCL device that runs the family\n");
+    return runs;
+}
+
 void verify_close(verify_fixture **fixture)
 {
     clFinish((*fixture)->device.queue);

@@ -42,6 +42,9 @@ typedef struct verify_fixture {
     verify_log log;
 } verify_fixture;
 
+/* Whether there is a device that runs the family under test; says so if not. */
+bool verify_has_device(void);
+
 /* A context of the family under test that keeps its programs and verdicts in `directory` ("" = nowhere). */
 verify_fixture *verify_open(const char *directory, bool verify_kernels);
 void verify_close(verify_fixture **fixture);

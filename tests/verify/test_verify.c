@@ -404,9 +404,7 @@ int main(int argc, char **argv)
         IN_DIRECTORY(the_callers_queue_is_not_waited_for),
     };
     support_select_family(argc, argv);
-    if (clattn_device_count() == 0) {
-        fprintf(stderr, "no OpenCL device\n");
+    if (!verify_has_device())
         return SUPPORT_EXIT_NO_DEVICE;
-    }
     return cmocka_run_group_tests_name("verify", tests, NULL, NULL);
 }

@@ -25,7 +25,7 @@ typedef struct crash_state {
 static void live(const char *directory, bool in_build)
 {
     const support_attention_case problem = verify_batch(0);
-    if (clattn_device_count() == 0)
+    if (!verify_has_device())
         _exit(SUPPORT_EXIT_NO_DEVICE);
     verify_fixture *fixture = verify_open(directory, true);
     sabotage_now.parts[0] = sabotage_part_of(fixture->device.family);

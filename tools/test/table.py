@@ -15,8 +15,8 @@ import collections
 import json
 import re
 
-KINDS = ["kernel", "property", "random", "golden"]
-FAMILY_PREFIX = "kernel-"
+KINDS = ["kernel", "property", "random", "golden", "verify"]
+FAMILY_PREFIX = re.compile("(kernel|verify)-")
 NO_FAMILY = "any"
 
 
@@ -36,7 +36,7 @@ class Counts:
 def place_of(suites):
     """Family and kind of a test that uses a device, None of others."""
     labels = [suite.split(":")[-1] for suite in suites]
-    families = [label.removeprefix(FAMILY_PREFIX) for label in labels if label.startswith(FAMILY_PREFIX)]
+    families = [FAMILY_PREFIX.sub("", label) for label in labels if FAMILY_PREFIX.match(label)]
     kinds = [label for label in labels if label in KINDS]
     if not families and "kernel" not in labels:
         return None
