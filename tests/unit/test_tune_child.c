@@ -105,6 +105,15 @@ static void answer_arrives_and_what_the_child_said_is_nothing(void **state)
     assert_int_equal(answer, 42);
 }
 
+static void child_without_an_answer_needs_no_place_for_one(void **state)
+{
+    (void)state;
+    fate what = ANSWERS; /* where nobody reads it */
+    const tune_child_params params = {
+        .function = live, .user = &what, .start_limit_s = 30.0, .deadline = (double)INFINITY};
+    assert_int_equal(tune_child_run(&params).outcome, TUNE_OK);
+}
+
 static void failure_has_the_sentence_of_its_error(void **state)
 {
     (void)state;
@@ -154,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answer_arrives_and_what_the_child_said_is_nothing),
+        cmocka_unit_test(child_without_an_answer_needs_no_place_for_one),
         cmocka_unit_test(failure_has_the_sentence_of_its_error),
         cmocka_unit_test(death_is_told_with_its_stage_and_last_words),
         cmocka_unit_test(child_that_hangs_is_killed_in_time_with_what_it_started),

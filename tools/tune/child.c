@@ -161,7 +161,7 @@ static bool receive(watch *child)
     if (received.is_answer) {
         child->answered = true;
         child->outcome = received.outcome;
-        if (received.outcome == TUNE_OK)
+        if (received.outcome == TUNE_OK && child->params->answer_bytes > 0)
             memcpy(child->params->answer, received.answer, child->params->answer_bytes);
         return false;
     }

@@ -41,7 +41,7 @@ void tune_child_enter(const tune_child *child, const char *stage, double limit_s
 typedef struct tune_child_params {
     tune_child_function function;
     void *user;
-    void *answer; /* filled if the outcome is TUNE_OK */
+    void *answer; /* filled if the outcome is TUNE_OK; NULL with 0 bytes = none is expected */
     size_t answer_bytes;
     double start_limit_s; /* for the time before the first stage */
     double deadline;      /* of bench_now(): the process is stopped then; INFINITY = never */
