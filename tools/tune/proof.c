@@ -49,10 +49,10 @@ static bool is_combined(const tune_proof *proof)
     return !proof->operation->dense && proof->problem.layout == CLATTN_KV_COMBINED;
 }
 
-static int64_t num_outputs(const tune_proof *proof)
+/* Elements of a result. */
+static int64_t count_of(const tune_proof *proof, tune_result_kind kind)
 {
-    const tool_shape *shape = &proof->problem.shape;
-    return (int64_t)proof->lengths.total_tokens * shape->num_q_heads * shape->head_dim_v;
+    return (int64_t)proof->lengths.total_tokens * proof->problem.shape.num_q_heads * proof->truths[kind].width;
 }
 
 /* The page of a sequence's token. */
@@ -160,16 +160,68 @@ static reference_sequence common_sequence(const tune_proof *proof)
     };
 }
 
-/* The truth and the naive implementation's error of one sequence, whose rows begin at row `start` of the batch. */
+/* Where the results of a sequence are put whose rows begin at row `start` of the batch. */
+static reference_result exact_results(tune_proof *proof, int64_t start, double *unused)
+{
+    double *at[TUNE_NUM_RESULTS];
+    for (int kind = 0; kind < TUNE_NUM_RESULTS; kind++)
+        at[kind] = proof->truths[kind].exact + start * proof->problem.shape.num_q_heads * proof->truths[kind].width;
+    return (reference_result){
+        .out = at[TUNE_OUT], .lse = unused, .max = at[TUNE_MAX], .denominator = at[TUNE_DENOMINATOR]};
+}
+
+/* Raises the error of a result to that of `count` naive elements, each of which is rounded once at least. */
+static void raise_error(tune_truth *truth, const double *exact, const float *naive, int64_t count, double magnitude)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const double one_rounding = fmax(fabs(exact[i]), magnitude) * 0x1p-23;
+        truth->naive_error = fmax(truth->naive_error, fmax(fabs((double)naive[i] - exact[i]), one_rounding));
+    }
+}
+
+/* Half of the largest sum that a logit of the sequence comes from: see reference_logit_size(). */
+static double logit_magnitude(const reference_sequence *sequence)
+{
+    double size = 0.0;
+    for (int32_t row = 0; row < sequence->num_rows; row++) {
+        for (int32_t head = 0; head < sequence->num_q_heads; head++)
+            size = fmax(size, reference_logit_size(sequence, row, head));
+    }
+    return 0.5 * size;
+}
+
+/* A few single queries may be exact by luck: there the naive implementation adds up in every order. */
+static bool compute_naive(tune_proof *proof, const reference_sequence *sequence, const reference_result *exact)
+{
+    const int64_t num_rows = (int64_t)sequence->num_rows * sequence->num_q_heads;
+    const int64_t num_outputs = num_rows * sequence->head_dim_v;
+    const int num_orders = sequence->num_rows == 1 ? REFERENCE_NUM_ORDERS : 1;
+    float *naive = malloc((size_t)(num_outputs + 3 * num_rows) * sizeof *naive);
+    if (!naive)
+        return false;
+    const reference_result_float32 result = {.out = naive,
+                                             .lse = naive + num_outputs,
+                                             .max = naive + num_outputs + num_rows,
+                                             .denominator = naive + num_outputs + 2 * num_rows};
+    const double magnitude = proof->operation->statistics ? logit_magnitude(sequence) : 0.0;
+    bool good = true;
+    for (int order = 0; good && order < num_orders; order++) {
+        good = reference_attention_float32(sequence, order, &result);
+        if (!good)
+            break;
+        raise_error(&proof->truths[TUNE_OUT], exact->out, result.out, num_outputs, 0.0);
+        raise_error(&proof->truths[TUNE_MAX], exact->max, result.max, num_rows, magnitude);
+        raise_error(&proof->truths[TUNE_DENOMINATOR], exact->denominator, result.denominator, num_rows, 0.0);
+    }
+    free(naive);
+    return good;
+}
+
+/* The truth of one sequence, whose rows begin at row `start` of the batch. */
 static bool compute_sequence(tune_proof *proof, reference_sequence *sequence, int32_t seq, int64_t start)
 {
     const int64_t num_rows = (int64_t)proof->lengths.q_lens[seq] * sequence->num_q_heads;
-    const int64_t count = num_rows * sequence->head_dim_v;
-    double *exact = proof->exact + start * sequence->num_q_heads * sequence->head_dim_v;
-    double *statistic = malloc((size_t)num_rows * sizeof *statistic); /* that nobody looks at */
-    float *naive = malloc((size_t)(count + num_rows) * sizeof *naive);
-    const reference_result exact_result = {exact, statistic, statistic, statistic};
-    const reference_result_float32 naive_result = {naive, naive + count, naive + count, naive + count};
+    double *unused = malloc((size_t)num_rows * sizeof *unused);
     const int32_t dense_page = seq;
     sequence->num_rows = proof->lengths.q_lens[seq];
     sequence->kv_end = proof->lengths.context_lens[seq];
@@ -177,15 +229,22 @@ static bool compute_sequence(tune_proof *proof, reference_sequence *sequence, in
     sequence->block_table = proof->operation->dense
                                 ? &dense_page
                                 : proof->sequences.block_tables + (size_t)seq * (size_t)proof->sequences.pages_per_seq;
-    const bool good = statistic && naive && reference_attention(sequence, &exact_result) &&
-                      reference_attention_float32(sequence, 0, &naive_result);
-    for (int64_t i = 0; good && i < count; i++) {
-        const double one_rounding = fabs(exact[i]) * 0x1p-23;
-        proof->naive_error = fmax(proof->naive_error, fmax(fabs((double)naive[i] - exact[i]), one_rounding));
-    }
+    const reference_result exact = exact_results(proof, start, unused);
+    const bool good = unused && reference_attention(sequence, &exact) && compute_naive(proof, sequence, &exact);
     sequence->block_table = NULL;
-    free(statistic);
-    free(naive);
+    free(unused);
+    return good;
+}
+
+static bool reserve_truths(tune_proof *proof)
+{
+    bool good = true;
+    for (int kind = 0; kind < TUNE_NUM_RESULTS; kind++) {
+        tune_truth *truth = &proof->truths[kind];
+        truth->width = kind == TUNE_OUT ? proof->problem.shape.head_dim_v : 1;
+        truth->exact = malloc((size_t)count_of(proof, (tune_result_kind)kind) * sizeof *truth->exact);
+        good = good && truth->exact;
+    }
     return good;
 }
 
@@ -200,8 +259,7 @@ static bool compute_truth(tune_proof *proof)
     float *keys = widen(proof->problem.kv_dtype, proof->keys, proof->num_keys);
     float *values = is_combined(proof) ? keys : widen(proof->problem.kv_dtype, proof->values, proof->num_values);
     float *queries = widen(proof->problem.dtype, proof->queries, proof->lengths.total_tokens * query_width);
-    proof->exact = malloc((size_t)num_outputs(proof) * sizeof *proof->exact);
-    bool good = keys && values && queries && proof->exact;
+    bool good = reserve_truths(proof) && keys && values && queries;
     int64_t start = 0;
     for (int32_t seq = 0; good && seq < proof->lengths.num_seqs; seq++) {
         reference_sequence sequence = common_sequence(proof);
@@ -246,7 +304,8 @@ void tune_proof_finish(tune_proof *proof)
     free(proof->values);
     free(proof->queries);
     free(proof->sinks);
-    free(proof->exact);
+    for (int kind = 0; kind < TUNE_NUM_RESULTS; kind++)
+        free(proof->truths[kind].exact);
     *proof = (tune_proof){.operation = NULL};
 }
 
@@ -264,23 +323,25 @@ static bool upload_operands(const tune_proof *proof, clattn_context *ctx, bench_
             bench_upload(ctx, proof->sinks, (size_t)shape->num_q_heads * sizeof(float), &operands->sinks));
 }
 
-/* Compares what lies in `out` [num_outputs + GUARD_ELEMENTS]. */
-static bool compare(const tune_proof *proof, clattn_dtype dtype, const void *out)
+/* Compares what lies in `results`, of the kind's number and GUARD_ELEMENTS. */
+static bool compare(const tune_proof *proof, tune_result_kind kind, clattn_dtype dtype, const void *results)
 {
-    const tool_shape *shape = &proof->problem.shape;
-    const int64_t count = num_outputs(proof);
+    static const char *const names[TUNE_NUM_RESULTS] = {"element", "max", "denominator"};
+    const tune_truth *truth = &proof->truths[kind];
+    const int64_t num_heads = proof->problem.shape.num_q_heads;
+    const int64_t count = count_of(proof, kind);
     for (int64_t i = 0; i < count; i++) {
-        const double exact = proof->exact[i];
-        const double actual = (double)bench_storage_get(dtype, out, i);
-        const double allowed = 2.0 * proof->naive_error + bench_storage_rounding(dtype, exact);
+        const double exact = truth->exact[i];
+        const double actual = (double)bench_storage_get(dtype, results, i);
+        const double allowed = 2.0 * truth->naive_error + bench_storage_rounding(dtype, exact);
         if (fabs(actual - exact) <= allowed)
             continue;
-        const int64_t row = i / shape->head_dim_v;
-        return tool_error("row %lld, head %lld, element %lld is %.9g instead of %.9g, and may be %.2g off",
-                          (long long)(row / shape->num_q_heads), (long long)(row % shape->num_q_heads),
-                          (long long)(i % shape->head_dim_v), actual, exact, allowed);
+        const int64_t row = i / truth->width;
+        return tool_error("row %lld, head %lld, %s %lld is %.9g instead of %.9g, and may be %.2g off",
+                          (long long)(row / num_heads), (long long)(row % num_heads), names[kind],
+                          (long long)(i % truth->width), actual, exact, allowed);
     }
-    const unsigned char *guard = (const unsigned char *)out + (size_t)count * clattn_dtype_size(dtype);
+    const unsigned char *guard = (const unsigned char *)results + (size_t)count * clattn_dtype_size(dtype);
     for (size_t i = 0; i < GUARD_ELEMENTS * clattn_dtype_size(dtype); i++) {
         if (guard[i] != 0xFF)
             return tool_error("byte %zu behind the results was written", i);
@@ -288,20 +349,47 @@ static bool compare(const tune_proof *proof, clattn_dtype dtype, const void *out
     return true;
 }
 
-/* Calls once, with results in a buffer that is NaN and longer than they are, and compares. */
+/* A result of a call: NaN and longer than it is before, read back and compared behind it. */
+typedef struct proof_result {
+    tune_result_kind kind;
+    clattn_dtype dtype;
+    cl_mem *buffer; /* of the call */
+    size_t num_bytes;
+    void *bytes;
+} proof_result;
+
+static bool poison_result(const tune_proof *proof, const clattn_context *ctx, proof_result *result)
+{
+    result->num_bytes = (size_t)(count_of(proof, result->kind) + GUARD_ELEMENTS) * clattn_dtype_size(result->dtype);
+    result->bytes = malloc(result->num_bytes);
+    if (!result->bytes)
+        return tool_error("out of memory");
+    memset(result->bytes, 0xFF, result->num_bytes);
+    bench_release_buffer(*result->buffer);
+    *result->buffer = NULL;
+    return bench_upload(ctx, result->bytes, result->num_bytes, result->buffer);
+}
+
+/* Calls once and compares what the operation writes. */
 static bool call_once(const tune_proof *proof, clattn_context *ctx, bench_call *call, bool *right)
 {
-    const size_t num_bytes = (size_t)(num_outputs(proof) + GUARD_ELEMENTS) * clattn_dtype_size(call->out_dtype);
-    void *out = malloc(num_bytes);
-    if (!out)
-        return tool_error("out of memory");
-    memset(out, 0xFF, num_bytes);
-    bench_release_buffer(call->out);
-    call->out = NULL;
-    const bool good = bench_upload(ctx, out, num_bytes, &call->out) && bench_call_enqueue(call) &&
-                      bench_download(ctx, call->out, 0, num_bytes, out);
-    *right = good && compare(proof, call->out_dtype, out);
-    free(out);
+    proof_result results[TUNE_NUM_RESULTS] = {
+        {TUNE_OUT, call->out_dtype, &call->out, 0, NULL},
+        {TUNE_MAX, CLATTN_FLOAT32, &call->max, 0, NULL},
+        {TUNE_DENOMINATOR, CLATTN_FLOAT32, &call->denominator, 0, NULL},
+    };
+    const int num_results = proof->operation->statistics ? TUNE_NUM_RESULTS : 1;
+    bool good = true;
+    for (int i = 0; good && i < num_results; i++)
+        good = poison_result(proof, ctx, &results[i]);
+    good = good && bench_call_enqueue(call);
+    for (int i = 0; good && i < num_results; i++)
+        good = bench_download(ctx, *results[i].buffer, 0, results[i].num_bytes, results[i].bytes);
+    *right = good;
+    for (int i = 0; i < num_results; i++) {
+        *right = *right && compare(proof, results[i].kind, results[i].dtype, results[i].bytes);
+        free(results[i].bytes);
+    }
     return good;
 }
 

@@ -9,6 +9,15 @@
 #include "bench/problem.h"
 #include "bench/sequences.h"
 
+typedef enum tune_result_kind { TUNE_OUT, TUNE_MAX, TUNE_DENOMINATOR, TUNE_NUM_RESULTS } tune_result_kind;
+
+/* What a result should be, and how far a naive float32 implementation is off at most. */
+typedef struct tune_truth {
+    int64_t width; /* elements of a row and head */
+    double *exact; /* [total_tokens, Hq, width] in float64 */
+    double naive_error;
+} tune_truth;
+
 typedef struct tune_proof {
     const bench_operation *operation;
     bench_problem problem; /* on the lengths below */
@@ -18,8 +27,7 @@ typedef struct tune_proof {
     int64_t num_keys, num_values; /* elements */
     void *queries;                /* [total_tokens, Hq, D] */
     float *sinks;                 /* [Hq], NULL without */
-    double *exact;                /* [total_tokens, Hq, Dv] in float64 */
-    double naive_error;           /* the largest one of a naive float32 implementation */
+    tune_truth truths[TUNE_NUM_RESULTS];
 } tune_proof;
 
 /* Makes the batch of a phase; false for want of memory. */
