@@ -36,10 +36,12 @@ before, after = (json.load(open(path))["rows"] for path in sys.argv[1:])
 assert before[0] in after
 row = before[0]
 row["parameters"]["block_kv"] = 32
-json.dump({"schema": 1, "rows": [row]}, open(sys.argv[2], "w"))
+old_driver = dict(row, driver="older", parameters={"block_kv": 64}) # of a version with fewer tunables
+other_device = dict(row, device="another", parameters={"block_kv": 96})
+json.dump({"schema": 1, "rows": [other_device, old_driver, row]}, open(sys.argv[2], "w"))
 EOF
-searched 0 --max-candidates 1
-holds '[trial["parameters"]["block_kv"] for trial in trials][1:] == [32]'
+searched 0 --max-candidates 2
+holds 'sorted(trial["parameters"]["block_kv"] for trial in trials[1:]) == [32, 64] and len(rows) == 3'
 
 # The same operation on a dense cache is another row, and so is decode.
 searched 0 --max-candidates 1 --op ragged_decode_attention --phase decode

@@ -111,6 +111,21 @@ static void unfinished_journal_is_replaced_only_on_request(void **state)
     tune_journal_close(&journal);
 }
 
+static void journal_of_a_search_that_came_to_the_default_alone_is_replaced(void **state)
+{
+    char path[SUPPORT_PATH_BYTES];
+    support_path_join(path, *state, "journal");
+    tune_journal journal;
+    assert_true(open_journal(&journal, path, "1.0", false));
+    assert_true(tune_journal_append(&journal, tune_event_new("trial", "decode/small")));
+    tune_journal_close(&journal);
+    assert_true(open_journal(&journal, path, "1.0", false));
+    assert_true(tune_journal_append(&journal, tune_event_new("trial", "decode/small")));
+    assert_true(tune_journal_append(&journal, tune_event_new("trial", "decode/small")));
+    tune_journal_close(&journal);
+    assert_false(open_journal(&journal, path, "1.0", false));
+}
+
 static void damaged_line_in_the_middle_is_refused(void **state)
 {
     char path[SUPPORT_PATH_BYTES];
@@ -192,6 +207,7 @@ int main(void)
         WITH_DIRECTORY(journal_cut_at_any_byte_is_continued_behind_its_last_whole_line),
         WITH_DIRECTORY(journal_of_another_driver_is_refused_and_left_alone),
         WITH_DIRECTORY(unfinished_journal_is_replaced_only_on_request),
+        WITH_DIRECTORY(journal_of_a_search_that_came_to_the_default_alone_is_replaced),
         WITH_DIRECTORY(damaged_line_in_the_middle_is_refused),
         WITH_DIRECTORY(journal_belongs_to_one_process),
         WITH_DIRECTORY(crash_is_remembered_for_its_driver_and_parameters),

@@ -78,6 +78,11 @@ static void draw_whole(const char *detail)
     draw_bar(shown.done, text);
 }
 
+bool tool_progress_is_live(void)
+{
+    return isatty(STDERR_FILENO);
+}
+
 void tool_progress_break(void)
 {
     if (shown.bar_is_open)
@@ -93,7 +98,7 @@ void tool_progress(const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     if (shown.in_part) {
-        if (isatty(STDERR_FILENO))
+        if (tool_progress_is_live())
             draw_whole(text);
         return;
     }
@@ -108,7 +113,7 @@ void tool_progress_bar(int done, int total, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    const bool terminal = isatty(STDERR_FILENO);
+    const bool terminal = tool_progress_is_live();
     if (shown.in_part) {
         shown.done = shown.begin + (shown.end - shown.begin) * done / total;
         if (terminal)
@@ -134,7 +139,7 @@ void tool_progress_part(double begin, double end, const char *format, ...)
     shown.begin = begin;
     shown.end = end;
     shown.done = begin;
-    if (isatty(STDERR_FILENO)) {
+    if (tool_progress_is_live()) {
         draw_whole("");
     } else {
         char left[64];

@@ -27,6 +27,9 @@ void tool_progress_part(double begin, double end, const char *format, ...) TOOL_
 /* Ends the last part: what follows is said as if there had been none. */
 void tool_progress_end(void);
 
+/* Whether a bar is redrawn in its place, so that it costs no line to draw it again. */
+bool tool_progress_is_live(void);
+
 /* Ends the line of a bar, so that something else can be written. */
 void tool_progress_break(void);
 

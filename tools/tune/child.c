@@ -178,6 +178,8 @@ static void follow(watch *child, tune_child_result *result)
         struct pollfd ends[] = {{.fd = child->answers, .events = POLLIN}, {.fd = child->said, .events = POLLIN}};
         const int num_ready = poll(ends, 2, POLL_MILLISECONDS);
         hear(child);
+        if (child->params->wait)
+            child->params->wait(child->params->wait_user);
         if (num_ready > 0 && ends[0].revents != 0 && !receive(child))
             return;
         const double now = bench_now();

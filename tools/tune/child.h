@@ -45,6 +45,8 @@ typedef struct tune_child_params {
     size_t answer_bytes;
     double start_limit_s; /* for the time before the first stage */
     double deadline;      /* of bench_now(): the process is stopped then; INFINITY = never */
+    void (*wait)(void *); /* called several times a second meanwhile, with wait_user; NULL = nothing */
+    void *wait_user;
 } tune_child_params;
 
 typedef struct tune_child_result {

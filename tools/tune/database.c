@@ -47,18 +47,26 @@ static int compare_values(const cJSON *a, const cJSON *b)
     return (cJSON_IsString(a) - cJSON_IsString(b)) + (cJSON_IsNumber(b) - cJSON_IsNumber(a));
 }
 
+static int compare_key(const cJSON *a, const cJSON *b, int key)
+{
+    return compare_values(cJSON_GetObjectItemCaseSensitive(a, keys[key]),
+                          cJSON_GetObjectItemCaseSensitive(b, keys[key]));
+}
+
 static int compare_rows(const cJSON *a, const cJSON *b)
 {
     int order = 0;
-    for (int i = 0; order == 0 && i < NUM_KEYS; i++)
-        order =
-            compare_values(cJSON_GetObjectItemCaseSensitive(a, keys[i]), cJSON_GetObjectItemCaseSensitive(b, keys[i]));
+    for (int key = 0; order == 0 && key < NUM_KEYS; key++)
+        order = compare_key(a, b, key);
     return order;
 }
 
-bool tune_database_same(const cJSON *row, const cJSON *other)
+bool tune_database_alike(const cJSON *row, const cJSON *other)
 {
-    return compare_rows(row, other) == 0;
+    bool alike = true;
+    for (int key = 0; alike && key < NUM_KEYS; key++)
+        alike = strcmp(keys[key], "driver") == 0 || compare_key(row, other, key) == 0;
+    return alike;
 }
 
 static int compare_pointers(const void *a, const void *b)
@@ -100,7 +108,7 @@ static bool put_row(cJSON *rows, const cJSON *row)
     cJSON *old = NULL;
     cJSON_ArrayForEach(old, rows)
     {
-        if (tune_database_same(old, row))
+        if (compare_rows(old, row) == 0)
             break;
     }
     const bool good = copy && (old ? cJSON_ReplaceItemViaPointer(rows, old, copy) : cJSON_AddItemToArray(rows, copy));

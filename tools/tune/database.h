@@ -33,7 +33,7 @@ bool tune_database_write(const cJSON *rows, FILE *file);
 /* The rows of a file, an array that the caller deletes; empty if there is no file. NULL after saying what is wrong. */
 cJSON *tune_database_read(const char *path);
 
-/* Whether two rows are for the same device, driver, problem and batch: one of them is to go. */
-bool tune_database_same(const cJSON *row, const cJSON *other);
+/* Whether two rows are for the same device, problem and batch, with any driver. */
+bool tune_database_alike(const cJSON *row, const cJSON *other);
 
 #endif

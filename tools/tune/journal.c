@@ -36,15 +36,12 @@ bool tune_event_is(const cJSON *event, const char *kind, const char *task)
     return has_text(event, "event", kind) && (!task || has_text(event, "task", task));
 }
 
-static bool has_event(const cJSON *events, const char *kind)
+static int count_events(const cJSON *events, const char *kind)
 {
+    int count = 0;
     const cJSON *event = NULL;
-    cJSON_ArrayForEach(event, events)
-    {
-        if (tune_event_is(event, kind, NULL))
-            return true;
-    }
-    return false;
+    cJSON_ArrayForEach(event, events) count += tune_event_is(event, kind, NULL);
+    return count;
 }
 
 /* Whether two headers tell of the same search; says in what they differ. */
@@ -112,7 +109,7 @@ static long long choose_length(tune_journal *journal, const cJSON *header, bool 
             journal->events = lines;
             return length;
         }
-    } else if (has_event(lines, RESULT_EVENT) && !has_event(lines, END_EVENT)) {
+    } else if (count_events(lines, RESULT_EVENT) > 1 && count_events(lines, END_EVENT) == 0) { /* the first: default */
         (void)tool_error("%s is of a search that has not ended; --resume continues it, removing the file forgets it",
                          journal->path);
         length = -1;

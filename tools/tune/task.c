@@ -93,15 +93,16 @@ cJSON *tune_task_parameters(const tune_task *task, const clattn_tile *tile)
 int64_t tune_task_point(const tune_task *task, const cJSON *parameters)
 {
     clattn_tile tile = task->space.default_tile;
-    if (cJSON_GetArraySize(parameters) != task->space.num_dimensions)
-        return -1;
+    int num_read = 0;
     for (int i = 0; i < task->space.num_dimensions; i++) {
         const clattn_tunable *tunable = task->space.dimensions[i].tunable;
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(parameters, tunable->name);
-        if (!cJSON_IsNumber(value))
-            return -1;
-        clattn_tile_set(&tile, tunable, value->valueint);
+        if (cJSON_IsNumber(value))
+            clattn_tile_set(&tile, tunable, value->valueint);
+        num_read += cJSON_IsNumber(value);
     }
+    if (!cJSON_IsObject(parameters) || num_read != cJSON_GetArraySize(parameters))
+        return -1;
     return tune_space_point(&task->space, &tile);
 }
 

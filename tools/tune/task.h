@@ -37,7 +37,7 @@ void tune_task_finish(tune_task *task);
 /* The tunables of a tile as an object; NULL for want of memory. */
 cJSON *tune_task_parameters(const tune_task *task, const clattn_tile *tile);
 
-/* The point of such an object; -1 = it is none of the space. */
+/* The point of such an object, the default's values in place of missing ones; -1 = it is none of the space. */
 int64_t tune_task_point(const tune_task *task, const cJSON *parameters);
 
 /* The kernel and what it is built for, device, driver and version included; NULL for want of memory. */

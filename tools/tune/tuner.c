@@ -47,6 +47,59 @@ const char *tune_verdict_name_at(int index)
     return index >= 0 && index < TUNE_NUM_VERDICTS ? names[index] : NULL;
 }
 
+static double best_gain(const tuner *state)
+{
+    const tune_entry *best = NULL;
+    return tune_ledger_best(&state->ledger, 1, &best) > 0 ? best->figures.gain : 1.0;
+}
+
+static int count_tried(const tuner *state)
+{
+    int count = 0;
+    for (int outcome = 0; outcome < TUNE_NUM_OUTCOMES; outcome++)
+        count += tune_ledger_count(&state->ledger, (tune_outcome)outcome);
+    return count;
+}
+
+/* The bar is that of the budget: how many tiles fit into it nobody knows. */
+static void draw(const tuner *state, const clattn_tile *tile, const char *news)
+{
+    const tune_session *session = state->session;
+    const double budget_s = session->end - session->begin;
+    const double left_s = fmax(0.0, session->end - bench_now());
+    const int num_tried = count_tried(state);
+    char text[TUNE_TILE_TEXT_BYTES];
+    tune_space_print(&state->task->space, tile, text);
+    tool_progress_bar((int)(BAR_STEPS * (1.0 - left_s / budget_s)), BAR_STEPS,
+                      "%s: %d of %lld tiles, %d failed, best %.2fx, %.0f s left; %s: %s", state->task->name, num_tried,
+                      (long long)state->task->num_usable, num_tried - tune_ledger_count(&state->ledger, TUNE_OK),
+                      best_gain(state), left_s, text, news);
+}
+
+/* A tile that is being tried. */
+typedef struct tile_at_work {
+    const tuner *state;
+    const clattn_tile *tile;
+} tile_at_work;
+
+static void draw_waiting(void *user)
+{
+    const tile_at_work *work = user;
+    if (tool_progress_is_live())
+        draw(work->state, work->tile, "...");
+}
+
+static void draw_result(const tuner *state, const clattn_tile *tile, const tune_child_result *result,
+                        const tune_figures *figures)
+{
+    char news[TUNE_REASON_BYTES + 32];
+    if (result->outcome == TUNE_OK)
+        snprintf(news, sizeof news, "%.2fx", figures->gain);
+    else
+        snprintf(news, sizeof news, "%s: %s", tune_outcome_name_at((int)result->outcome), result->reason);
+    draw(state, tile, news);
+}
+
 /* Tries a tile in a child. */
 static tune_child_result try_tile(tuner *state, const clattn_tile *tile, int runs, double deadline,
                                   tune_figures *figures)
@@ -57,12 +110,15 @@ static tune_child_result try_tile(tuner *state, const clattn_tile *tile, int run
         trial.run_limit_s *= (double)runs / trial.runs;
     trial.runs = runs;
     *figures = (tune_figures){.time_s = 0.0};
+    tile_at_work work = {state, tile};
     const tune_child_params params = {.function = tune_trial_run,
                                       .user = &trial,
                                       .answer = figures,
                                       .answer_bytes = sizeof *figures,
                                       .start_limit_s = trial.build_limit_s,
-                                      .deadline = deadline};
+                                      .deadline = deadline,
+                                      .wait = draw_waiting,
+                                      .wait_user = &work};
     const double start = bench_now();
     const tune_child_result result = tune_child_run(&params);
     if (result.outcome == TUNE_OK) {
@@ -116,40 +172,6 @@ static bool blame(tuner *state, const clattn_tile *tile, const tune_child_result
     return good;
 }
 
-static double best_gain(const tuner *state)
-{
-    const tune_entry *best = NULL;
-    return tune_ledger_best(&state->ledger, 1, &best) > 0 ? best->figures.gain : 1.0;
-}
-
-static int count_tried(const tuner *state)
-{
-    int count = 0;
-    for (int outcome = 0; outcome < TUNE_NUM_OUTCOMES; outcome++)
-        count += tune_ledger_count(&state->ledger, (tune_outcome)outcome);
-    return count;
-}
-
-/* The bar is that of the budget: how many tiles fit into it nobody knows. */
-static void show_progress(const tuner *state, const clattn_tile *tile, const tune_child_result *result,
-                          const tune_figures *figures)
-{
-    const tune_session *session = state->session;
-    const double budget_s = session->end - session->begin;
-    const double left_s = fmax(0.0, session->end - bench_now());
-    char text[TUNE_TILE_TEXT_BYTES];
-    char gain[32];
-    const int num_tried = count_tried(state);
-    const int num_good = tune_ledger_count(&state->ledger, TUNE_OK);
-    tune_space_print(&state->task->space, tile, text);
-    snprintf(gain, sizeof gain, "%.2fx", figures->gain);
-    tool_progress_bar((int)(BAR_STEPS * (1.0 - left_s / budget_s)), BAR_STEPS,
-                      "%s: %d of %lld tiles, %d failed, best %.2fx, %.0f s left; %s: %s%s%s", state->task->name,
-                      num_tried, (long long)state->task->num_usable, num_tried - num_good, best_gain(state), left_s,
-                      text, result->outcome == TUNE_OK ? gain : tune_outcome_name_at((int)result->outcome),
-                      *result->reason ? ": " : "", result->reason);
-}
-
 /* Keeps what came of a tile: in the ledger, in the journal, and on the screen. */
 static bool keep(tuner *state, int64_t point, const clattn_tile *tile, const tune_child_result *result,
                  const tune_figures *figures)
@@ -158,7 +180,7 @@ static bool keep(tuner *state, int64_t point, const clattn_tile *tile, const tun
         !tune_journal_append(state->session->journal,
                              tune_ledger_event(state->task, TUNE_EVENT_TRIAL, tile, result, figures)))
         return false;
-    show_progress(state, tile, result, figures);
+    draw_result(state, tile, result, figures);
     return true;
 }
 
@@ -254,40 +276,48 @@ static tune_outcome measure_baseline(tuner *state)
     return result.outcome;
 }
 
-/* The tile that the tuning file has for this task competes like any other, so that a short search loses nothing. */
-static void try_incumbent(tuner *state)
+/* What the tuning file has for this task, also with another driver, competes: so that a short search loses nothing. */
+static void try_incumbents(tuner *state)
 {
     cJSON *rows = tune_database_read(state->session->output);
     cJSON *own = tune_task_row(state->task, &state->task->space.default_tile);
     const cJSON *row = NULL;
     cJSON_ArrayForEach(row, rows)
     {
-        if (!own || !tune_database_same(row, own))
+        if (!own || !tune_database_alike(row, own))
             continue;
         const int64_t point = tune_task_point(state->task, cJSON_GetObjectItemCaseSensitive(row, "parameters"));
         double score = 0.0;
         if (point >= 0 && state->task->usable[point])
             (void)evaluate(state, point, &score);
-        break;
     }
     cJSON_Delete(own);
     cJSON_Delete(rows);
+}
+
+/* The best that is known: the default, an incumbent, or what the search that is continued has found. */
+static int64_t start_point(const tuner *state)
+{
+    const tune_entry *best = NULL;
+    return tune_ledger_best(&state->ledger, 1, &best) > 0
+               ? best->point
+               : tune_space_point(&state->task->space, &state->task->space.default_tile);
 }
 
 static bool search(tuner *state)
 {
     const tune_options *options = state->session->options;
     const tune_space *space = &state->task->space;
+    try_incumbents(state);
     const tune_landscape landscape = {
         .num_points = space->num_points,
         .num_dimensions = space->num_dimensions,
-        .start = tune_space_point(space, &space->default_tile),
+        .start = start_point(state),
         .usable = state->task->usable,
         .step = step,
         .evaluate = evaluate,
         .user = state,
     };
-    try_incumbent(state);
     return tune_search_run(&landscape, (tune_strategy)options->strategy, (uint64_t)options->seed) && !state->failed &&
            tune_interrupt_signal() == 0;
 }
