@@ -45,7 +45,7 @@ holds 'sorted(trial["parameters"]["block_kv"] for trial in trials[1:]) == [32, 6
 
 # The same operation on a dense cache is another row, and so is decode.
 searched 0 --max-candidates 1 --op ragged_decode_attention --phase decode
-holds 'sorted((row["op"], row["phase"]) for row in rows) == [("dense", "decode"), ("paged", "prefill")]'
+holds 'len(rows) == 4 and [row["phase"] for row in rows if row["op"] == "dense"] == ["decode"]'
 
 # What was found is what contexts run with from then on.
 heads=''
