@@ -114,6 +114,7 @@ static bool measure_first_calls(const bench_options *options, bench_first_call *
     for (int i = 0; i < options->num_problems * num_operations; i++) {
         const bench_first_call_params params = {.device = options->device,
                                                 .family = options->family,
+                                                .tuning_file = options->tuning_file,
                                                 .problem = &options->problems[i / num_operations],
                                                 .operation = options->operations.at[i % num_operations]};
         if (!bench_first_call_measure(&params, &first_calls[i]))
@@ -129,7 +130,8 @@ static int run_with(const bench_options *options, bench_first_call *first_calls,
         return EXIT_FAILED;
     /* What fails there for want of a device does so here, too. */
     const bool known = !options->overhead || measure_first_calls(options, first_calls);
-    const clattn_context_params params = {.device = options->device, .family = options->family, .log = tool_log};
+    const clattn_context_params params = {
+        .device = options->device, .family = options->family, .tuning_file = options->tuning_file, .log = tool_log};
     clattn_context *ctx = NULL;
     const clattn_status status = clattn_context_create(&params, &ctx);
     if (!tool_check(NULL, status, "clattn_context_create"))

@@ -90,6 +90,25 @@ assert whole["parts_ratio"] is None and whole["parts_spread"] is None
 assert mixed["idle_share"] is None or 0 <= mixed["idle_share"] < 1
 ' "$work/parts.json" "$work/alone.json" || failed "the figures of parts"
 
+# Held against the tiles that run without a tuning file: for one problem, for several operations, for several problems.
+measure "$work/gain.json" --num-q-heads 2 --num-kv-heads 1 --head-dim 8 --context 9 --runs 3 --tuning-file none \
+    --against-default
+grep -q '[0-9] times as fast as with the tiles' "$work/stdout" || failed "no gain"
+measure "$work/gains.json" --op page_attention,ragged_decode_attention --num-q-heads 2 --num-kv-heads 1 --head-dim 8 \
+    --context 9 --runs 1 --against-default
+grep -q ' spread  *gain$' "$work/stdout" || failed "no gains of operations"
+measure "$work/rows.json" --num-q-heads 2 --num-kv-heads 1 --head-dim 8 --context 9 --kv-dtype float32,float16 --runs 1 \
+    --against-default
+grep -q ' parts  *gain  *extra MB$' "$work/stdout" || failed "no gains of problems"
+python3 -c '
+import json, sys
+*held, alone = (json.load(open(path))["results"] for path in sys.argv[1:])
+assert [len(results) for results in held] == [1, 2, 2]
+assert all(result["gain_over_default"] > 0 and result["gain_spread"] >= 0 for results in held for result in results)
+assert alone[0]["gain_over_default"] is None and alone[0]["gain_spread"] is None
+' "$work/gain.json" "$work/gains.json" "$work/rows.json" "$work/alone.json" || failed "the figures of gains"
+refused 2 'against-default' "$bench" --overhead --against-default
+
 # A workload by name is what it says.
 measure "$work/named.json" --workload ragged,mixed --num-q-heads 1 --num-kv-heads 1 --head-dim 8 --runs 1
 measured "$work/named.json" ragged_page_attention,ragged_page_attention

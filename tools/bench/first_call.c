@@ -48,8 +48,11 @@ static bool run_child(const bench_first_call_params *params, const char *folder,
     const int length = snprintf(cache_dir, sizeof cache_dir, "%s/clattn", folder);
     if (length < 0 || (size_t)length >= sizeof cache_dir)
         return tool_error("%s is too long a name", folder);
-    const clattn_context_params context = {
-        .device = params->device, .family = params->family, .cache_dir = cache_dir, .log = tool_log};
+    const clattn_context_params context = {.device = params->device,
+                                           .family = params->family,
+                                           .cache_dir = cache_dir,
+                                           .tuning_file = params->tuning_file,
+                                           .log = tool_log};
     const bench_operations operations = {.count = 1, .at = {params->operation}};
     clattn_context *ctx = NULL;
     bench_operands operands;

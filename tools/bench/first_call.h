@@ -21,6 +21,7 @@ typedef struct bench_first_call {
 typedef struct bench_first_call_params {
     const char *device; /* as clattn_context_params */
     clattn_family family;
+    const char *tuning_file; /* as in clattn_context_params */
     const bench_problem *problem;
     const bench_operation *operation;
 } bench_first_call_params;

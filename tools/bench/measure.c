@@ -108,6 +108,10 @@ static void summarise_subject(bench_subject *subject, size_t index, const sample
         bench_ratios_to_sums(seconds, parts, (size_t)subject->num_parts, runs, samples->scratch);
         summarise(samples, samples->scratch, &subject->parts_ratio, &subject->parts_spread);
     }
+    if (subject->baseline > 0) {
+        bench_ratios_of(samples->seconds + (size_t)subject->baseline * runs, seconds, runs, samples->scratch);
+        summarise(samples, samples->scratch, &subject->gain, &subject->gain_spread);
+    }
 }
 
 bool bench_measure(const bench_probes *probes, bench_subject *subjects, int num_subjects, int runs,

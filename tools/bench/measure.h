@@ -15,6 +15,7 @@ typedef struct bench_subject {
     int num_warmups; /* operations that are run first, untimed */
     int first_part;  /* index of the first of num_parts subjects that together do the same; num_parts 0 = none */
     int num_parts;
+    int baseline;    /* index of a subject that does the same in another way; 0 = none, since the first is no one's */
     int num_repeats; /* operations per sample */
     double median_s; /* of one operation */
     double spread;
@@ -22,6 +23,8 @@ typedef struct bench_subject {
     double ratio_spread;
     double parts_ratio; /* of its time to the sum of its parts' in the same round; 0 without parts */
     double parts_spread;
+    double gain; /* of the baseline's time to its own in the same round; 0 without one */
+    double gain_spread;
     double busy_threads; /* processor time over wall time: threads of this process that ran at once, on average */
 } bench_subject;
 

@@ -35,7 +35,7 @@ enum bench_mode {
 
 /* Options as they were written; numbers are 0 and names have no count where they were not. */
 typedef struct raw_options {
-    bool overhead, list;
+    bool overhead, list, against_default;
     tool_choice operations, models, workloads, kv_dtypes, layouts;
     int dtype, family; /* tool_dtype_name_at and tool_family_name_at */
     int32_t num_q_heads, num_kv_heads, head_dim, head_dim_v;
@@ -45,7 +45,7 @@ typedef struct raw_options {
     const char *q_lens, *context_lens;
     const char *trace_path;
     int32_t limit, step_ms, token_budget, max_seqs, kv_tokens;
-    const char *device, *json_path, *csv_path, *plot_path, *compare_path;
+    const char *device, *tuning_file, *json_path, *csv_path, *plot_path, *compare_path;
     uint64_t given;
 } raw_options;
 
@@ -125,6 +125,11 @@ static const tool_option table[] = {
      .help = "the kernels: default, vector, simt, plain"},
     {"device", "NAME|INDEX", tool_read_text, FIELD(device), .modes = MODE_MEASURE,
      .help = "part of \"platform / device\", or a number (default: the best device)"},
+    {"tuning-file", "FILE|none", tool_read_text, FIELD(tuning_file), .modes = MODE_MEASURE,
+     .help = "rows of tiles, as cl-tune writes them (default: the file that contexts read)"},
+    {"against-default", NULL, tool_read_flag, FIELD(against_default), .modes = MODE_TIME,
+     .help = "also time each operation with the tiles that run without a tuning file, in the same\n"
+             "rounds; gain: how many times as fast the operation is as with those"},
     {"runs", "N", tool_read_int, FIELD(runs), 1, MAX_RUNS, .modes = MODE_MEASURE,
      .help = "rounds of probe, probe, operations (default 11); with --overhead calls\n"
              "(default 3000); with --trace replays (default 3)"},
@@ -344,9 +349,11 @@ static bool choose(raw_options *raw, bench_options *options)
 {
     *options = (bench_options){
         .list = raw->list,
+        .against_default = raw->against_default,
         .overhead = raw->overhead,
         .family = (clattn_family)raw->family,
         .device = raw->device,
+        .tuning_file = raw->tuning_file && strcmp(raw->tuning_file, "none") == 0 ? "" : raw->tuning_file,
         .runs = raw->runs,
         .json_path = raw->json_path,
         .csv_path = raw->csv_path,

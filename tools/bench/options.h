@@ -10,8 +10,9 @@
 
 /* What to measure; every value has been checked. Strings point into argv. */
 typedef struct bench_options {
-    bool list;     /* print what there is, and measure nothing */
-    bool overhead; /* the host time of a call; the problem is then the smallest there is */
+    bool list;            /* print what there is, and measure nothing */
+    bool against_default; /* also time the tiles that run without a tuning file */
+    bool overhead;        /* the host time of a call; the problem is then the smallest there is */
     bench_operations operations;
     int num_workloads;
     bench_workload *workloads; /* [num_workloads] */
@@ -19,7 +20,8 @@ typedef struct bench_options {
     bench_problem *problems;    /* [num_problems], on the workloads above */
     bench_replay_params replay; /* its trace has no path unless one is to be replayed */
     clattn_family family;
-    const char *device; /* NULL = best */
+    const char *device;      /* NULL = best */
+    const char *tuning_file; /* NULL = the one that contexts read, "" = none */
     int32_t runs;
     const char *json_path;    /* NULL = none, "-" = standard output */
     const char *csv_path;     /* likewise; not both to standard output */

@@ -93,6 +93,8 @@ static bool add_rates(cJSON *object, const bench_result *result)
            add_number(object, "idle_share", result->idle_share >= 0.0, result->idle_share) &&
            add_number(object, "parts_ratio", subject->num_parts > 0, subject->parts_ratio) &&
            add_number(object, "parts_spread", subject->num_parts > 0, subject->parts_spread) &&
+           add_number(object, "gain_over_default", subject->baseline > 0, subject->gain) &&
+           add_number(object, "gain_spread", subject->baseline > 0, subject->gain_spread) &&
            cJSON_AddBoolToObject(object, "noisy", bench_result_is_noisy(result));
 }
 

@@ -41,14 +41,17 @@ static void print_calls(const bench_report *report, FILE *file)
 /* A line for each operation. */
 static void print_comparison(const bench_report *report, FILE *file)
 {
-    fprintf(file, "  %-24s %10s %8s %9s %8s %12s %7s %8s\n", "operation", "median ms", "spread", "GFLOP/s", "GB/s",
-            "of roofline", "ratio", "spread");
+    fprintf(file, "  %-24s %10s %8s %9s %8s %12s %7s %8s%s\n", "operation", "median ms", "spread", "GFLOP/s", "GB/s",
+            "of roofline", "ratio", "spread", report->options->against_default ? "    gain" : "");
     for (int i = 0; i < report->num_results; i++) {
         const bench_result *result = &report->results[i];
         const bench_subject *subject = &result->subject;
-        fprintf(file, "  %-24s %10.3f %6.1f %% %9.1f %8.2f %12.3f %7.3f %6.1f %%\n", result->operation->name,
+        fprintf(file, "  %-24s %10.3f %6.1f %% %9.1f %8.2f %12.3f %7.3f %6.1f %%", result->operation->name,
                 subject->median_s * 1e3, subject->spread * 100.0, result->rating.gflops, result->rating.gbytes_per_s,
                 result->rating.fraction, subject->ratio, subject->ratio_spread * 100.0);
+        if (subject->baseline > 0)
+            fprintf(file, " %7.3f", subject->gain);
+        fputc('\n', file);
     }
     bench_device_rates_print(&report->results[0].measurement, file);
 }
@@ -61,6 +64,9 @@ static void print_shares(const bench_result *result, FILE *file)
     if (result->subject.num_parts > 0)
         fprintf(file, "  its prefills and its decodes, each alone: together %.3f ms; the whole takes %.3f of that\n",
                 result->subject.median_s * 1e3 / result->subject.parts_ratio, result->subject.parts_ratio);
+    if (result->subject.baseline > 0)
+        fprintf(file, "  %.3f times as fast as with the tiles that run without a tuning file (spread %.1f %%)\n",
+                result->subject.gain, result->subject.gain_spread * 100.0);
 }
 
 /* The results of the one problem. */
@@ -122,6 +128,8 @@ static void print_row(const bench_result *result, bool name_operation, FILE *fil
             result->rating.gbytes_per_s, result->rating.fraction, result->rating.compute_bound ? "compute" : "memory");
     print_cell(result->idle_share, result->idle_share >= 0.0, 6, 3, file);
     print_cell(result->subject.parts_ratio, result->subject.num_parts > 0, 6, 3, file);
+    if (result->subject.baseline > 0)
+        fprintf(file, " %6.3f", result->subject.gain);
     fprintf(file, " %9.3f\n", (double)bench_result_extra_bytes(result) / 1e6);
 }
 
@@ -145,8 +153,8 @@ static void print_rows(const bench_report *report, FILE *file)
     fprintf(file, "\n  %-19s %-15s %-8s %-11s", "model", "workload", "kv", "layout");
     if (name_operation)
         fprintf(file, " %-23s", "operation");
-    fprintf(file, " %10s %6s %8s %7s %8s %-7s %6s %6s %9s\n", "median ms", "spread", "GFLOP/s", "GB/s", "roofline",
-            "bound", "idle", "parts", "extra MB");
+    fprintf(file, " %10s %6s %8s %7s %8s %-7s %6s %6s%s %9s\n", "median ms", "spread", "GFLOP/s", "GB/s", "roofline",
+            "bound", "idle", "parts", report->options->against_default ? "   gain" : "", "extra MB");
     for (int i = 0; i < report->num_results; i++) {
         print_row(&report->results[i], name_operation, file);
         noisy = noisy || bench_result_is_noisy(&report->results[i]);
