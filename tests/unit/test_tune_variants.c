@@ -26,7 +26,7 @@ static int count_attentions(const tune_variants *variants, clattn_family family,
 static void every_family_phase_and_dtype_has_every_option(void **state)
 {
     (void)state;
-    static const char *const options[] = {"plain", "soft cap", "sinks", "window", "all options"};
+    static const char *const options[] = {"plain", "soft cap", "sinks", "window", "log-sum-exp", "all options"};
     tune_variants variants;
     assert_true(tune_variants_init(&variants, &everything));
     for (int family = 1; family < CLATTN_NUM_FAMILIES; family++) {

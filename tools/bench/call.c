@@ -74,9 +74,10 @@ static bool make_results(bench_call *call)
     const double num_rows = (double)call->sequences.lengths.total_tokens * shape->num_q_heads;
     if (!bench_make_buffer(ctx, "out", call->out_dtype, num_rows * shape->head_dim_v, &call->out))
         return false;
-    return !call->operation->statistics ||
-           (bench_make_buffer(ctx, "max", CLATTN_FLOAT32, num_rows, &call->max) &&
-            bench_make_buffer(ctx, "denominator", CLATTN_FLOAT32, num_rows, &call->denominator));
+    if (call->operation->statistics)
+        return bench_make_buffer(ctx, "max", CLATTN_FLOAT32, num_rows, &call->max) &&
+               bench_make_buffer(ctx, "denominator", CLATTN_FLOAT32, num_rows, &call->denominator);
+    return !call->operands->problem->lse || bench_make_buffer(ctx, "lse", CLATTN_FLOAT32, num_rows, &call->lse);
 }
 
 bool bench_call_init(bench_call *call, const bench_operands *operands, const bench_operation *operation,
@@ -91,7 +92,7 @@ bool bench_call_init(bench_call *call, const bench_operands *operands, const ben
     if (bench_sequences_init_part(&call->sequences, &operands->sequences, phases)) {
         call->batch = bench_batch_of(operands->problem, &call->sequences.lengths);
         call->batch.out_element_bytes = clattn_dtype_size(call->out_dtype);
-        call->batch.statistics_bytes = operation->statistics ? 2 * sizeof(float) : 0;
+        call->batch.statistics_bytes = (operation->statistics ? 2 : operands->problem->lse ? 1 : 0) * sizeof(float);
         if (make_results(call) && make_plan(call))
             return true;
     }
@@ -104,6 +105,7 @@ void bench_call_finish(bench_call *call)
     bench_release_buffer(call->out);
     bench_release_buffer(call->max);
     bench_release_buffer(call->denominator);
+    bench_release_buffer(call->lse);
     clattn_plan_destroy(&call->plan);
     bench_sequences_finish(&call->sequences);
     *call = (bench_call){0};
@@ -127,10 +129,11 @@ static clattn_tensor out_tensor(const bench_call *call)
     return rows_tensor(call, call->out, call->out_dtype, call->operands->problem->shape.head_dim_v);
 }
 
+/* A number for each row and head, or absent. */
 static clattn_tensor statistics_tensor(const bench_call *call, cl_mem buffer)
 {
     const int64_t shape[] = {call->sequences.lengths.total_tokens, call->operands->problem->shape.num_q_heads};
-    return clattn_tensor_make(buffer, CLATTN_FLOAT32, 2, shape);
+    return buffer ? clattn_tensor_make(buffer, CLATTN_FLOAT32, 2, shape) : (clattn_tensor){0};
 }
 
 /* One sink for each query head, or absent. */
@@ -183,6 +186,7 @@ static bool enqueue_ragged_page(const bench_call *call, cl_mem keys, cl_mem valu
         .queries = queries_tensor(call),
         .kv_layout = operands->problem->layout,
         .out = out_tensor(call),
+        .lse = statistics_tensor(call, call->lse),
         .softmax_aux = head_sinks_tensor(call),
         .logits_soft_cap = shape->logits_soft_cap,
         .sliding_window = shape->sliding_window,
@@ -208,6 +212,7 @@ static bool enqueue_page(const bench_call *call, cl_mem keys, cl_mem values)
         .value_cache = pages_tensor(call, values, shape->head_dim_v),
         .kv_layout = operands->problem->layout,
         .out = out_tensor(call),
+        .lse = statistics_tensor(call, call->lse),
         .softmax_aux = head_sinks_tensor(call),
         .logits_soft_cap = shape->logits_soft_cap,
         .sliding_window = shape->sliding_window,
@@ -228,6 +233,7 @@ static bool enqueue_ragged_decode(const bench_call *call, cl_mem keys, cl_mem va
         .key = dense_tensor(call, keys, shape->head_dim),
         .value = dense_tensor(call, values, shape->head_dim_v),
         .out = out_tensor(call),
+        .lse = statistics_tensor(call, call->lse),
         .softmax_aux = kv_head_sinks_tensor(call),
         .logits_soft_cap = shape->logits_soft_cap,
         .sliding_window = shape->sliding_window > 0 ? &window : NULL,

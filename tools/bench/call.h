@@ -15,6 +15,7 @@ typedef struct bench_call {
     clattn_dtype out_dtype;
     cl_mem out;
     cl_mem max, denominator; /* NULL if the operation does not write them */
+    cl_mem lse;              /* NULL unless the problem asks for it */
     clattn_plan *plan;
     clattn_plan_info plan_info;
     double plan_s;        /* creating the plan and uploading it */

@@ -19,6 +19,7 @@ typedef struct bench_problem {
     int32_t page_size;       /* of the operations that have pages */
     clattn_kv_layout layout; /* likewise */
     int32_t num_splits;
+    bool lse;           /* also asks for the log-sum-exp of each row, of operations without other statistics */
     int32_t num_layers; /* of K and V, that calls read in turn; 0 = more than a cache keeps */
 } bench_problem;
 

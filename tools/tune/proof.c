@@ -161,13 +161,13 @@ static reference_sequence common_sequence(const tune_proof *proof)
 }
 
 /* Where the results of a sequence are put whose rows begin at row `start` of the batch. */
-static reference_result exact_results(tune_proof *proof, int64_t start, double *unused)
+static reference_result exact_results(tune_proof *proof, int64_t start)
 {
     double *at[TUNE_NUM_RESULTS];
     for (int kind = 0; kind < TUNE_NUM_RESULTS; kind++)
         at[kind] = proof->truths[kind].exact + start * proof->problem.shape.num_q_heads * proof->truths[kind].width;
     return (reference_result){
-        .out = at[TUNE_OUT], .lse = unused, .max = at[TUNE_MAX], .denominator = at[TUNE_DENOMINATOR]};
+        .out = at[TUNE_OUT], .lse = at[TUNE_LSE], .max = at[TUNE_MAX], .denominator = at[TUNE_DENOMINATOR]};
 }
 
 /* Raises the error of a result to that of `count` naive elements, each of which is rounded once at least. */
@@ -203,13 +203,14 @@ static bool compute_naive(tune_proof *proof, const reference_sequence *sequence,
                                              .lse = naive + num_outputs,
                                              .max = naive + num_outputs + num_rows,
                                              .denominator = naive + num_outputs + 2 * num_rows};
-    const double magnitude = proof->operation->statistics ? logit_magnitude(sequence) : 0.0;
+    const double magnitude = proof->operation->statistics || proof->problem.lse ? logit_magnitude(sequence) : 0.0;
     bool good = true;
     for (int order = 0; good && order < num_orders; order++) {
         good = reference_attention_float32(sequence, order, &result);
         if (!good)
             break;
         raise_error(&proof->truths[TUNE_OUT], exact->out, result.out, num_outputs, 0.0);
+        raise_error(&proof->truths[TUNE_LSE], exact->lse, result.lse, num_rows, magnitude);
         raise_error(&proof->truths[TUNE_MAX], exact->max, result.max, num_rows, magnitude);
         raise_error(&proof->truths[TUNE_DENOMINATOR], exact->denominator, result.denominator, num_rows, 0.0);
     }
@@ -220,8 +221,6 @@ static bool compute_naive(tune_proof *proof, const reference_sequence *sequence,
 /* The truth of one sequence, whose rows begin at row `start` of the batch. */
 static bool compute_sequence(tune_proof *proof, reference_sequence *sequence, int32_t seq, int64_t start)
 {
-    const int64_t num_rows = (int64_t)proof->lengths.q_lens[seq] * sequence->num_q_heads;
-    double *unused = malloc((size_t)num_rows * sizeof *unused);
     const int32_t dense_page = seq;
     sequence->num_rows = proof->lengths.q_lens[seq];
     sequence->kv_end = proof->lengths.context_lens[seq];
@@ -229,10 +228,9 @@ static bool compute_sequence(tune_proof *proof, reference_sequence *sequence, in
     sequence->block_table = proof->operation->dense
                                 ? &dense_page
                                 : proof->sequences.block_tables + (size_t)seq * (size_t)proof->sequences.pages_per_seq;
-    const reference_result exact = exact_results(proof, start, unused);
-    const bool good = unused && reference_attention(sequence, &exact) && compute_naive(proof, sequence, &exact);
+    const reference_result exact = exact_results(proof, start);
+    const bool good = reference_attention(sequence, &exact) && compute_naive(proof, sequence, &exact);
     sequence->block_table = NULL;
-    free(unused);
     return good;
 }
 
@@ -326,7 +324,7 @@ static bool upload_operands(const tune_proof *proof, clattn_context *ctx, bench_
 /* Compares what lies in `results`, of the kind's number and GUARD_ELEMENTS. */
 static bool compare(const tune_proof *proof, tune_result_kind kind, clattn_dtype dtype, const void *results)
 {
-    static const char *const names[TUNE_NUM_RESULTS] = {"element", "max", "denominator"};
+    static const char *const names[TUNE_NUM_RESULTS] = {"element", "lse", "max", "denominator"};
     const tune_truth *truth = &proof->truths[kind];
     const int64_t num_heads = proof->problem.shape.num_q_heads;
     const int64_t count = count_of(proof, kind);
@@ -373,12 +371,14 @@ static bool poison_result(const tune_proof *proof, const clattn_context *ctx, pr
 /* Calls once and compares what the operation writes. */
 static bool call_once(const tune_proof *proof, clattn_context *ctx, bench_call *call, bool *right)
 {
-    proof_result results[TUNE_NUM_RESULTS] = {
-        {TUNE_OUT, call->out_dtype, &call->out, 0, NULL},
-        {TUNE_MAX, CLATTN_FLOAT32, &call->max, 0, NULL},
-        {TUNE_DENOMINATOR, CLATTN_FLOAT32, &call->denominator, 0, NULL},
-    };
-    const int num_results = proof->operation->statistics ? TUNE_NUM_RESULTS : 1;
+    proof_result results[TUNE_NUM_RESULTS] = {{TUNE_OUT, call->out_dtype, &call->out, 0, NULL}};
+    int num_results = 1;
+    if (call->lse)
+        results[num_results++] = (proof_result){TUNE_LSE, CLATTN_FLOAT32, &call->lse, 0, NULL};
+    if (call->max)
+        results[num_results++] = (proof_result){TUNE_MAX, CLATTN_FLOAT32, &call->max, 0, NULL};
+    if (call->denominator)
+        results[num_results++] = (proof_result){TUNE_DENOMINATOR, CLATTN_FLOAT32, &call->denominator, 0, NULL};
     bool good = true;
     for (int i = 0; good && i < num_results; i++)
         good = poison_result(proof, ctx, &results[i]);

@@ -9,7 +9,7 @@
 #include "bench/problem.h"
 #include "bench/sequences.h"
 
-typedef enum tune_result_kind { TUNE_OUT, TUNE_MAX, TUNE_DENOMINATOR, TUNE_NUM_RESULTS } tune_result_kind;
+typedef enum tune_result_kind { TUNE_OUT, TUNE_LSE, TUNE_MAX, TUNE_DENOMINATOR, TUNE_NUM_RESULTS } tune_result_kind;
 
 /* What a result should be, and how far a naive float32 implementation is off at most. */
 typedef struct tune_truth {

@@ -22,6 +22,7 @@ typedef struct option {
     float soft_cap;
     bool sinks;
     int32_t window;
+    bool lse;
 } option;
 
 static const option options[] = {
@@ -29,7 +30,8 @@ static const option options[] = {
     {.name = "soft cap", .soft_cap = SOFT_CAP},
     {.name = "sinks", .sinks = true},
     {.name = "window", .window = WINDOW},
-    {.name = "all options", .soft_cap = SOFT_CAP, .sinks = true, .window = WINDOW},
+    {.name = "log-sum-exp", .lse = true},
+    {.name = "all options", .soft_cap = SOFT_CAP, .sinks = true, .window = WINDOW, .lse = true},
 };
 
 #define NUM_OPTIONS (sizeof options / sizeof *options)
@@ -104,6 +106,7 @@ static bool add_options(tune_variants *variants, const tune_variant_params *para
         shape.sliding_window = options[i].window;
         tune_variant variant = attention(params, phase, BENCH_RAGGED_PAGE_ATTENTION, dtype, &shape);
         variant.option = options[i].name;
+        variant.problem.lse = options[i].lse;
         good = add_families(variants, params, &variant);
     }
     for (size_t i = 0; good && i < sizeof widths / sizeof *widths; i++) {
