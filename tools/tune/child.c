@@ -83,10 +83,14 @@ void tune_child_enter(const tune_child *child, const char *stage, double limit_s
 }
 
 /* The child's life. It ends without the driver's help, which may hang in that as well. */
-static void live(const tune_child_params *params, int answers, int said)
+static void live(const tune_child_params *params, pid_t parent, int answers, int said)
 {
 #ifdef __linux__
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a parent that is killed leaves no one behind */
+    if (getppid() != parent)
+        _exit(EXIT_FAILURE);
+#else
+    (void)parent; /* without it a write fails */
 #endif
     setpgid(0, 0); /* with the compilers that a driver starts, to be killed together */
     tune_interrupt_release();
@@ -292,11 +296,12 @@ tune_child_result tune_child_run(const tune_child_params *params)
         return result;
     }
     fflush(NULL); /* nothing is to be written twice */
+    const pid_t parent = getpid();
     const pid_t pid = fork();
     if (pid == 0) {
         close(answers[0]);
         close(said[0]);
-        live(params, answers[1], said[1]);
+        live(params, parent, answers[1], said[1]);
     }
     const int fork_error = errno;
     close(answers[1]);
