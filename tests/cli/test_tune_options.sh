@@ -33,6 +33,7 @@ refused 2 "^error: --model should be .*, not 'llama-9'" "$tune" --model llama-9
 refused 2 "^error: --model should be .*, not 'all'" "$tune" --model all
 refused 2 '^error: --dtype should be' "$tune" --dtype int8
 refused 2 '^error: --kv-dtype should be' "$tune" --kv-dtype default
+refused 2 '^error: --kv-dtype: a search is of one type' "$tune" --kv-dtype all
 refused 2 "^error: --phase should be decode or prefill, not 'merge'" "$tune" --phase decode,merge
 refused 2 "^error: --batch should be single, small or large, not 'huge'" "$tune" --batch huge
 refused 2 "^error: --strategy should be descent, random or exhaustive, not 'luck'" "$tune" --strategy luck
