@@ -13,11 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #define LIMIT_S 0.3
+#define LONG_STOP_S 3
 
 typedef enum fate {
     ANSWERS,
@@ -29,13 +31,17 @@ typedef enum fate {
     EXITS,
     HANGS,
     WAITS,
-    LEAVES_A_PROCESS
+    LEAVES_A_PROCESS,
+    STOPS_ALL
 } fate;
 
 static tune_outcome live(void *user, const tune_child *child, void *answer)
 {
     const fate what = *(const fate *)user;
-    tune_child_enter(child, "testing", what == HANGS || what == LEAVES_A_PROCESS ? LIMIT_S : 30.0);
+    tune_child_enter(child, "testing",
+                     what == HANGS || what == LEAVES_A_PROCESS ? LIMIT_S
+                     : what == STOPS_ALL                       ? LONG_STOP_S - 0.5
+                                                               : 30.0);
     printf("what a driver prints on the standard output\n");
     fflush(stdout);
     fputs("some line\n", stderr);
@@ -64,6 +70,13 @@ static tune_outcome live(void *user, const tune_child *child, void *answer)
     case LEAVES_A_PROCESS: /* which keeps every pipe open */
         (void)fork();
         break;
+    case STOPS_ALL: /* as a machine that is held still for longer than the limit */
+        kill(getppid(), SIGSTOP);
+        sleep(LONG_STOP_S);
+        kill(getppid(), SIGCONT);
+        nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL); /* the parent looks, and there is no answer yet */
+        *(int *)answer = 42;
+        return TUNE_OK;
     case WAITS:
     case HANGS:
         signal(SIGTERM, SIG_IGN);
@@ -152,6 +165,12 @@ static void what_a_child_started_does_not_outlive_it(void **state)
     close(alive_ends[0]);
 }
 
+static void time_in_which_nobody_ran_is_not_the_childs(void **state)
+{
+    (void)state;
+    child_ends(STOPS_ALL, TUNE_OK, "");
+}
+
 static void deadline_stops_a_child_and_blames_nobody(void **state)
 {
     (void)state;
@@ -181,6 +200,7 @@ int main(void)
         cmocka_unit_test(death_is_told_with_its_stage_and_last_words),
         cmocka_unit_test(child_that_hangs_is_killed_in_time),
         cmocka_unit_test(what_a_child_started_does_not_outlive_it),
+        cmocka_unit_test(time_in_which_nobody_ran_is_not_the_childs),
         cmocka_unit_test(deadline_stops_a_child_and_blames_nobody),
         cmocka_unit_test(signal_stops_a_child_and_blames_nobody),
     };

@@ -26,9 +26,10 @@
 #endif
 
 #define STAGE_BYTES 32
-#define TAIL_BYTES 4096       /* of what a child says */
-#define POLL_MILLISECONDS 100 /* the longest time in which a signal goes unnoticed */
-#define KILL_SECONDS 10.0     /* for a killed process to end */
+#define TAIL_BYTES 4096          /* of what a child says */
+#define POLL_MILLISECONDS 100    /* the longest time in which a signal goes unnoticed */
+#define KILL_SECONDS 10.0        /* for a killed process to end */
+#define LONGEST_STEP_SECONDS 1.0 /* from one look to the next; in what goes beyond it this process was held still */
 
 struct tune_child {
     int answers;
@@ -50,7 +51,7 @@ typedef struct watch {
     int answers, said;
     char stage[STAGE_BYTES];
     double stage_limit_s;
-    double stage_end;
+    double stage_left_s;
     char tail[TAIL_BYTES]; /* the last that it said, as a string */
     bool answered;
     tune_outcome outcome; /* of the answer */
@@ -171,22 +172,25 @@ static bool receive(watch *child)
     }
     memcpy(child->stage, received.stage, sizeof child->stage);
     child->stage_limit_s = received.limit_s;
-    child->stage_end = bench_now() + received.limit_s;
+    child->stage_left_s = received.limit_s;
     return true;
 }
 
 /* Watches until the child has answered, ended or used up its time, or the search ends. */
 static void follow(watch *child, tune_child_result *result)
 {
+    double last = bench_now();
     for (;;) {
         struct pollfd ends[] = {{.fd = child->answers, .events = POLLIN}, {.fd = child->said, .events = POLLIN}};
         const int num_ready = poll(ends, 2, POLL_MILLISECONDS);
+        const double now = bench_now();
+        child->stage_left_s -= fmin(now - last, LONGEST_STEP_SECONDS);
+        last = now;
         hear(child);
         if (child->params->wait)
             child->params->wait(child->params->wait_user);
         if (num_ready > 0 && ends[0].revents != 0 && !receive(child))
             return;
-        const double now = bench_now();
         if (tune_interrupt_signal() != 0) {
             describe(result, TUNE_STOPPED, "interrupted while %s", child->stage);
             return;
@@ -195,7 +199,7 @@ static void follow(watch *child, tune_child_result *result)
             describe(result, TUNE_STOPPED, "the time ended while %s", child->stage);
             return;
         }
-        if (now >= child->stage_end) {
+        if (child->stage_left_s <= 0.0) {
             result->limit_s = child->stage_limit_s;
             describe(result, TUNE_HUNG, "%s took more than %g s", child->stage, child->stage_limit_s);
             return;
@@ -316,7 +320,7 @@ tune_child_result tune_child_run(const tune_child_params *params)
                        .said = said[0],
                        .stage = "starting",
                        .stage_limit_s = params->start_limit_s,
-                       .stage_end = bench_now() + params->start_limit_s};
+                       .stage_left_s = params->start_limit_s};
         attend(&child, &result);
     }
     close(answers[0]);
