@@ -296,10 +296,10 @@ TABLES = {"facts": facts_table, "prefill": prefill_table, "decode": decode_table
 # Documents.
 
 
-def rewritten(text, results):
+def rewritten(text, results, tables):
     """The document with every table between its marks as the results have it."""
     def replace(match):
-        return f"<!-- table: {match[1]} -->\n\n{TABLES[match[1]](results)}\n\n<!-- end -->"
+        return f"<!-- table: {match[1]} -->\n\n{tables[match[1]](results)}\n\n<!-- end -->"
     return re.sub(r"<!-- table: (\w+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
 
 
@@ -309,7 +309,7 @@ def visit_documents(arguments, keep):
     for name in DOCUMENTS:
         path = pathlib.Path(arguments.root) / name
         old = path.read_text(encoding="utf-8")
-        new = rewritten(old, results)
+        new = rewritten(old, results, TABLES)
         if new != old:
             wrong.append(name)
         if new != old and keep:
