@@ -87,6 +87,15 @@ static void gain_of_less_than_a_hundredth_is_none(void **state)
     assert_true(tune_figures_win(&enough));
 }
 
+static void a_loss_of_more_than_two_hundredths_is_one(void **state)
+{
+    (void)state;
+    const tune_figures bearable = measure(1e-3, 0.985e-3, 0.0, 33, 1);
+    const tune_figures worse = measure(1e-3, 0.975e-3, 0.0, 33, 1);
+    assert_false(tune_figures_lose(&bearable));
+    assert_true(tune_figures_lose(&worse));
+}
+
 static void best_entries_come_in_order_without_failures_and_losers(void **state)
 {
     (void)state;
@@ -115,6 +124,7 @@ int main(void)
         cmocka_unit_test(equal_tiles_never_win_however_noisy_the_machine),
         cmocka_unit_test(gain_beyond_the_noise_wins_and_one_within_does_not),
         cmocka_unit_test(gain_of_less_than_a_hundredth_is_none),
+        cmocka_unit_test(a_loss_of_more_than_two_hundredths_is_one),
         cmocka_unit_test(best_entries_come_in_order_without_failures_and_losers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

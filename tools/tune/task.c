@@ -9,16 +9,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The batches that stand for a class: so many sequences, with so many new tokens behind so many keys in all. */
+/* A batch of a class: so many sequences, with so many new tokens behind so many keys in all. */
 typedef struct typical_batch {
     int32_t num_seqs;
     const char *q_len;
     const char *context_len;
 } typical_batch;
 
-static const typical_batch typical_batches[CLATTN_NUM_PHASES][CLATTN_NUM_BATCH_CLASSES] = {
-    [CLATTN_PHASE_DECODE] = {{1, "1", "16384"}, {8, "1", "4096"}, {64, "1", "1024"}},
-    [CLATTN_PHASE_PREFILL] = {{1, "1024", "1024"}, {4, "512", "512"}, {16, "256", "256"}},
+/*
+ * The first batch of each class is the one that tiles are timed on: uneven, since what suits a batch of equals is often
+ * no more than a way to deal them to the compute units. The others are those that the winner must not lose on.
+ */
+static const typical_batch typical_batches[CLATTN_NUM_PHASES][CLATTN_NUM_BATCH_CLASSES][1 + TUNE_NUM_OTHERS] = {
+    [CLATTN_PHASE_DECODE] = {{{1, "1", "16384"}, {1, "1", "3000"}, {1, "1", "40000"}},
+                             {{5, "1", "1000,2500,4096,6000,9000"}, {8, "1", "4096"}, {3, "1", "12000"}},
+                             {{20, "1",
+                               "100,200,300,400,500,600,700,800,900,1000,"
+                               "1200,1400,1600,1800,2000,2300,2600,3000,3500,4000"},
+                              {64, "1", "1024"},
+                              {17, "1", "3000"}}},
+    [CLATTN_PHASE_PREFILL] = {{{1, "1024", "1024"}, {1, "300", "300"}, {1, "3000", "3000"}},
+                              {{3, "200,500,900", "200,500,900"}, {4, "512", "512"}, {9, "150", "150"}},
+                              {{16, "256", "256"}, {24, "100", "100"}, {20, "400", "400"}}},
 };
 
 static bool judge_points(tune_task *task)
@@ -49,10 +61,33 @@ static bool make_space(tune_task *task, const tune_device *device)
     return tune_space_init(&task->space, &target, &tile->tile) && judge_points(task);
 }
 
+static bool make_workload(bench_workload *workload, const typical_batch *batch)
+{
+    return bench_workload_init_listed(workload, batch->num_seqs, batch->q_len, batch->context_len);
+}
+
 bool tune_task_batch(bench_workload *workload, clattn_phase phase, clattn_batch_class batch)
 {
-    const typical_batch *typical = &typical_batches[phase][batch];
-    return bench_workload_init_listed(workload, typical->num_seqs, typical->q_len, typical->context_len);
+    return make_workload(workload, &typical_batches[phase][batch][0]);
+}
+
+/* Puts a problem on a workload. */
+static void set_workload(bench_problem *problem, const bench_workload *workload, const bench_operation *operation)
+{
+    problem->workload = workload;
+    if (operation->dense)
+        problem->page_size = bench_workload_longest(workload);
+}
+
+static bool make_others(tune_task *task)
+{
+    for (int i = 0; i < TUNE_NUM_OTHERS; i++) {
+        task->others[i] = task->problem;
+        if (!make_workload(&task->other_workloads[i], &typical_batches[task->phase][task->batch][1 + i]))
+            return false;
+        set_workload(&task->others[i], &task->other_workloads[i], task->operation);
+    }
+    return true;
 }
 
 bool tune_task_init(tune_task *task, const tune_options *options, const tune_device *device, clattn_phase phase,
@@ -60,11 +95,10 @@ bool tune_task_init(tune_task *task, const tune_options *options, const tune_dev
 {
     *task = (tune_task){.phase = phase, .batch = batch, .operation = options->operation, .problem = options->problem};
     snprintf(task->name, sizeof task->name, "%s/%s", clattn_phase_name(phase), clattn_batch_class_name(batch));
-    task->problem.workload = &task->workload;
     bool good = tune_task_batch(&task->workload, phase, batch);
-    if (good && task->operation->dense)
-        task->problem.page_size = task->workload.context_lens[0];
-    good = good && make_space(task, device);
+    if (good)
+        set_workload(&task->problem, &task->workload, task->operation);
+    good = good && make_others(task) && make_space(task, device);
     if (!good)
         tune_task_finish(task);
     return good;
@@ -72,6 +106,8 @@ bool tune_task_init(tune_task *task, const tune_options *options, const tune_dev
 
 void tune_task_finish(tune_task *task)
 {
+    for (int i = 0; i < TUNE_NUM_OTHERS; i++)
+        bench_workload_finish(&task->other_workloads[i]);
     bench_workload_finish(&task->workload);
     free(task->usable);
     *task = (tune_task){.usable = NULL};

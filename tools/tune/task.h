@@ -10,6 +10,7 @@
 #include <cjson/cJSON.h>
 
 #define TUNE_TASK_NAME_BYTES 32
+#define TUNE_NUM_OTHERS 2
 #define TUNE_MAX_TASKS (CLATTN_NUM_PHASES * CLATTN_NUM_BATCH_CLASSES)
 
 typedef struct tune_task {
@@ -19,6 +20,8 @@ typedef struct tune_task {
     const bench_operation *operation;
     bench_workload workload;
     bench_problem problem; /* on that workload */
+    bench_workload other_workloads[TUNE_NUM_OTHERS];
+    bench_problem others[TUNE_NUM_OTHERS]; /* of the same class: a row has to do for those as well */
     tune_space space;
     bool *usable; /* [space.num_points]: what the device can run */
     int64_t num_usable;

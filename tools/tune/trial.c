@@ -15,6 +15,7 @@
 
 #define NUM_WARMUPS 2
 #define LEAST_ROUNDS 3
+#define LEAST_LOSS 0.02 /* of a row on lengths that it was not tuned on, which nobody minds */
 #define LEAST_GAIN 0.01 /* a smaller one is worth no row, however quiet the machine */
 
 /* The default and the tile. */
@@ -45,6 +46,11 @@ tune_figures tune_figures_of(double *times, double *default_times, double *gains
 bool tune_figures_win(const tune_figures *figures)
 {
     return figures->gain > 1.0 + fmax(LEAST_GAIN, figures->noise);
+}
+
+bool tune_figures_lose(const tune_figures *figures)
+{
+    return figures->gain < 1.0 - LEAST_LOSS;
 }
 
 /* Whether the first rounds leave no hope. */

@@ -41,4 +41,7 @@ tune_figures tune_figures_of(double *times, double *default_times, double *gains
 /* Whether a tile is faster than the default by more than the noise, and by enough for a row. */
 bool tune_figures_win(const tune_figures *figures);
 
+/* Whether it is slower than the default by more than a little. */
+bool tune_figures_lose(const tune_figures *figures);
+
 #endif

@@ -100,11 +100,12 @@ static void draw_result(const tuner *state, const clattn_tile *tile, const tune_
     draw(state, tile, news);
 }
 
-/* Tries a tile in a child. */
-static tune_child_result try_tile(tuner *state, const clattn_tile *tile, int runs, double deadline,
-                                  tune_figures *figures)
+/* Tries a tile on a problem of the task's, in a child. */
+static tune_child_result try_tile(tuner *state, const bench_problem *problem, const clattn_tile *tile, int runs,
+                                  double deadline, tune_figures *figures)
 {
     tune_trial trial = state->trial;
+    trial.problem = problem;
     trial.tile = *tile;
     if (runs > trial.runs)
         trial.run_limit_s *= (double)runs / trial.runs;
@@ -140,7 +141,8 @@ static double mean_trial_s(const tuner *state)
 static double final_s(const tuner *state)
 {
     const double round_s = 2.0 * fmax(SAMPLE_SECONDS, state->baseline.default_s);
-    return 1.5 * (mean_trial_s(state) + (FINAL_FACTOR - 1) * state->session->options->runs * round_s);
+    return 1.5 *
+           ((1 + TUNE_NUM_OTHERS) * mean_trial_s(state) + (FINAL_FACTOR - 1) * state->session->options->runs * round_s);
 }
 
 /* Whether the device still does what it did before something went wrong. A reset may take it some seconds. */
@@ -150,7 +152,7 @@ static bool is_alive(tuner *state, tune_child_result *result)
         tune_figures figures;
         if (i > 0)
             nanosleep(&(struct timespec){.tv_sec = REVIVAL_SECONDS}, NULL);
-        *result = try_tile(state, &state->task->space.default_tile, 1, state->end, &figures);
+        *result = try_tile(state, &state->task->problem, &state->task->space.default_tile, 1, state->end, &figures);
         if (result->outcome == TUNE_OK || result->outcome == TUNE_STOPPED || state->failed)
             return !state->failed;
     }
@@ -222,7 +224,8 @@ static bool try_point(tuner *state, int64_t point)
         state->failed = !note(state, TUNE_EVENT_START, &tile);
         if (state->failed)
             return false;
-        result = try_tile(state, &tile, state->session->options->runs, state->search_end, &figures);
+        result =
+            try_tile(state, &state->task->problem, &tile, state->session->options->runs, state->search_end, &figures);
         if (result.outcome == TUNE_STOPPED)
             state->failed = !note(state, TUNE_EVENT_STOP, &tile) || state->failed;
         if (result.outcome == TUNE_STOPPED || state->failed)
@@ -260,7 +263,8 @@ static tune_outcome measure_baseline(tuner *state)
     const clattn_tile *tile = &state->task->space.default_tile;
     const int64_t point = tune_space_point(&state->task->space, tile);
     tool_progress("%s: the default tile against itself", state->task->name);
-    const tune_child_result result = try_tile(state, tile, state->session->options->runs, state->end, &state->baseline);
+    const tune_child_result result =
+        try_tile(state, &state->task->problem, tile, state->session->options->runs, state->end, &state->baseline);
     if (result.outcome == TUNE_OK) {
         tune_figures even = state->baseline;
         even.gain = 1.0; /* by definition: what was measured is noise */
@@ -322,23 +326,53 @@ static bool search(tuner *state)
            tune_interrupt_signal() == 0;
 }
 
-/* Plays one of the best tiles against the default, longer than before; false if the search has to end. */
-static bool play(tuner *state, const tune_entry *finalist, tune_result *result)
+/* Plays a tile against the default; false if the search has to end. `played` is OK if that came to its end. */
+static bool play(tuner *state, const bench_problem *problem, const clattn_tile *tile, int runs,
+                 tune_child_result *played, tune_figures *figures)
+{
+    *played = try_tile(state, problem, tile, runs, state->end, figures);
+    if (played->outcome == TUNE_STOPPED || state->failed)
+        return !state->failed && tune_interrupt_signal() == 0;
+    return tune_journal_append(state->session->journal,
+                               tune_ledger_event(state->task, TUNE_EVENT_MATCH, tile, played, figures));
+}
+
+/* Whether a tile holds its own on the other batches of its class; false = the search has to end. */
+static bool play_others(tuner *state, const clattn_tile *tile, bool *holds)
+{
+    *holds = true;
+    for (int i = 0; i < TUNE_NUM_OTHERS && *holds; i++) {
+        tune_child_result played;
+        tune_figures figures;
+        if (!play(state, &state->task->others[i], tile, state->session->options->runs, &played, &figures))
+            return false;
+        *holds = played.outcome == TUNE_OK && !tune_figures_lose(&figures);
+        if (played.outcome == TUNE_OK && !*holds)
+            tool_progress("%s: passed over, being slower on other lengths: %.2fx", state->task->name, figures.gain);
+    }
+    return true;
+}
+
+/* One of the best tiles against the default, longer than before; false if the search has to end. */
+static bool play_finalist(tuner *state, const tune_entry *finalist, tune_result *result)
 {
     const clattn_tile tile = tune_space_tile(&state->task->space, finalist->point);
+    tune_child_result played;
     tune_figures figures;
-    const tune_child_result played =
-        try_tile(state, &tile, FINAL_FACTOR * state->session->options->runs, state->end, &figures);
-    if (played.outcome == TUNE_STOPPED || state->failed)
-        return !state->failed && tune_interrupt_signal() == 0;
-    if (played.outcome == TUNE_OK && tune_figures_win(&figures) &&
-        (result->verdict != TUNE_TUNED || figures.gain > result->figures.gain)) {
+    bool holds = false;
+    if (!play(state, &state->task->problem, &tile, FINAL_FACTOR * state->session->options->runs, &played, &figures))
+        return false;
+    if (played.outcome != TUNE_OK || !tune_figures_win(&figures) ||
+        (result->verdict == TUNE_TUNED && figures.gain <= result->figures.gain))
+        return true;
+    if (!play_others(state, &tile, &holds))
+        return false;
+    if (holds) {
         result->verdict = TUNE_TUNED;
         result->tile = tile;
         result->figures = figures;
     }
-    return tune_journal_append(state->session->journal,
-                               tune_ledger_event(state->task, TUNE_EVENT_MATCH, &tile, &played, &figures));
+    return true;
 }
 
 static bool play_final(tuner *state, tune_result *result)
@@ -352,7 +386,7 @@ static bool play_final(tuner *state, tune_result *result)
     result->figures.gain = 1.0;
     for (int i = 0; i < num_finalists; i++) {
         tool_progress("%s: final match %d of %d", state->task->name, i + 1, num_finalists);
-        if (!play(state, best[i], result))
+        if (!play_finalist(state, best[i], result))
             return false;
     }
     return true;
@@ -432,7 +466,6 @@ static bool init(tuner *state, const tune_session *session, const tune_task *tas
         .device = options->device,
         .family = task->space.target.query.family,
         .cache_dir = session->cache_dir,
-        .problem = &task->problem,
         .operation = task->operation,
         .proof = &state->proof,
         .phase = task->phase,
