@@ -31,7 +31,7 @@ told()
 # Every phase and batch, with all that is to be known of it.
 told 0 --explain --runs 3 --json
 holds 'len(told) == 6 and all(case["family"] == "vector" and case["refusal"] is None for case in told)'
-holds '[len(case["q_lens"]) for case in told] == [1, 8, 64, 1, 4, 16]'
+holds '[len(case["q_lens"]) for case in told] == [1, 5, 20, 1, 3, 16]'
 holds 'all((case["decode"] is None) == (case["q_lens"][0] > 1) == (case["prefill"] is not None) for case in told)'
 holds 'all(tile["level"] == "default" and tile["row"] is None and tile["block_kv"] > 0 and tile["lanes"] > 0 and
            "prefetch_order" in tile for case in told for tile in [case["decode"] or case["prefill"]])'
