@@ -29,10 +29,17 @@ int32_t clattn_batch_class_most(clattn_batch_class batch)
 
 /* ---- rows of a device ---- */
 
-static uint64_t key_of(clattn_family family, clattn_phase phase, int32_t head_dim, int32_t head_dim_v, bool token_major)
+/* Rounded up to a power of two, all from 5 on alike: the rows of a decode tile that a group fills. */
+static int32_t group_class(int32_t group_size)
 {
-    return (uint64_t)family << 40 | (uint64_t)phase << 32 | (uint64_t)head_dim << 17 | (uint64_t)head_dim_v << 1 |
-           (uint64_t)token_major;
+    return group_size > 4 ? 8 : group_size == 3 ? 4 : group_size;
+}
+
+static uint64_t key_of(clattn_family family, clattn_phase phase, int32_t head_dim, int32_t head_dim_v,
+                       int32_t group_size, bool token_major)
+{
+    return (uint64_t)group_class(group_size) << 48 | (uint64_t)family << 40 | (uint64_t)phase << 32 |
+           (uint64_t)head_dim << 17 | (uint64_t)head_dim_v << 1 | (uint64_t)token_major;
 }
 
 static bool is_same_name(const char *name, const char *other)
@@ -62,7 +69,7 @@ static clattn_tuning_level level_of_builtin_row(const clattn_device_facts *facts
 static clattn_tuning_entry entry_of(const clattn_tuning_row *row, clattn_tuning_level level, const char *device)
 {
     clattn_tuning_entry entry = {
-        .key = key_of(row->family, row->phase, row->head_dim, row->head_dim_v,
+        .key = key_of(row->family, row->phase, row->head_dim, row->head_dim_v, row->group_size,
                       clattn_layout_is_token_major(row->kv_layout)),
         .level = level,
         .dense = row->dense,
@@ -153,7 +160,6 @@ void clattn_tuning_database_finish(clattn_tuning_database *database)
 
 /* Weights of what differs, in sixteenths of a doubling. */
 #define OTHER_OPERATION 64
-#define OTHER_ELEMENT_SIZE 48
 #define OTHER_ELEMENT 4
 #define GROUP_SIZE_WEIGHT 2 /* a doubling: 32 */
 #define BATCH_CLASS_WEIGHT 24
@@ -189,17 +195,17 @@ static int32_t page_class(int32_t page_size)
     return log < 7 ? log : 7;
 }
 
-static int32_t dtype_distance(clattn_dtype dtype, clattn_dtype other)
+/* A tile that suits elements of one size may be slow with another. */
+static bool has_elements_of(const clattn_tuning_entry *entry, clattn_dtype dtype)
 {
-    if (dtype == other || dtype == CLATTN_DTYPE_DEFAULT)
-        return 0;
-    return clattn_dtype_size(dtype) == clattn_dtype_size(other) ? OTHER_ELEMENT : OTHER_ELEMENT_SIZE;
+    return dtype == CLATTN_DTYPE_DEFAULT || clattn_dtype_size(dtype) == clattn_dtype_size(entry->kv_dtype);
 }
 
 static int32_t distance_of(const clattn_tuning_entry *entry, const clattn_tile_request *request)
 {
     int32_t sum = entry->dense == request->dense ? 0 : OTHER_OPERATION;
-    sum += dtype_distance(request->kv_dtype, entry->kv_dtype);
+    if (request->kv_dtype != CLATTN_DTYPE_DEFAULT && request->kv_dtype != entry->kv_dtype)
+        sum += OTHER_ELEMENT;
     sum += GROUP_SIZE_WEIGHT * log_distance(entry->group_size, request->group_size);
     if (request->num_seqs > 0)
         sum += BATCH_CLASS_WEIGHT * distance((int32_t)entry->batch, (int32_t)clattn_batch_class_of(request->num_seqs));
@@ -218,6 +224,8 @@ typedef struct best_row {
 static void consider(const clattn_tuning_search *search, const clattn_tuning_entry *entry, best_row *best)
 {
     const clattn_tuning_level level = best->entry.level;
+    if (!has_elements_of(entry, search->request->kv_dtype))
+        return;
     const int32_t entry_distance = distance_of(entry, search->request);
     if (level != CLATTN_TUNING_NONE &&
         (level < entry->level || (level == entry->level && best->distance <= entry_distance)))
@@ -263,8 +271,8 @@ bool clattn_tuning_database_find(const clattn_tuning_database *database, const c
                                  clattn_tuning_entry *found)
 {
     const clattn_tile_request *request = search->request;
-    const uint64_t key =
-        key_of(request->family, search->phase, request->head_dim, request->head_dim_v, request->token_major);
+    const uint64_t key = key_of(request->family, search->phase, request->head_dim, request->head_dim_v,
+                                request->group_size, request->token_major);
     best_row best = {.entry = {.level = CLATTN_TUNING_NONE}};
     for (size_t i = find_key(database, key); i < database->num_entries && database->entries[i].key == key; i++) {
         if (best.entry.level != CLATTN_TUNING_NONE && best.entry.level < database->entries[i].level)

@@ -70,10 +70,10 @@ typedef struct clattn_tuning_search {
 
 /*
  * The row that answers: that of the first level, among those the nearest, among those the first. Family, phase,
- * head_dim, head_dim_v, and whether the layout is token-major must be equal. How near a row is, from the largest weight
- * down: the operation, the size of an element, the logarithm of the group size, the class of the batch, the class of
- * the page size, the logarithm of the number of kv heads, the type of elements of one size; what the request does not
- * say is near to everything. False: none answers.
+ * head_dim, head_dim_v, the size of an element, the group size rounded up to a power of two (all from 5 on alike), and
+ * whether the layout is token-major must be equal. How near a row is, from the largest weight down: the operation, the
+ * logarithm of the group size, the class of the batch, the class of the page size, the logarithm of the number of kv
+ * heads, the type of elements of one size; what the request does not say is near to everything. False: none answers.
  */
 bool clattn_tuning_database_find(const clattn_tuning_database *database, const clattn_tuning_search *search,
                                  clattn_tuning_entry *found);

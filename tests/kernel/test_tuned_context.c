@@ -112,6 +112,7 @@ static void add_row(tuned_device *tuned, const char *phase, const char *paramete
         {"phase", quoted(quoted_phase, phase)},
         {"head_dim", "64"},
         {"head_dim_v", "64"},
+        {"group_size", "2"},
         {"kv_dtype", "\"float32\""},
         {"parameters", parameters},
     };

@@ -180,6 +180,9 @@ static void what_must_be_equal_is(void **state)
         {PLAIN_ROW, .kv_layout = CLATTN_KV_HND, BLOCK_KV(64)},
         {PLAIN_ROW, .kv_layout = CLATTN_KV_HEADS_FIRST, BLOCK_KV(64)},
         {PLAIN_ROW, .device = "a gpu", BLOCK_KV(64)},
+        {PLAIN_ROW, .kv_dtype = CLATTN_FLOAT32, BLOCK_KV(64)},
+        {PLAIN_ROW, .group_size = 2, BLOCK_KV(64)},
+        {PLAIN_ROW, .group_size = 5, BLOCK_KV(64)},
     };
     const clattn_tuning_row control = {PLAIN_ROW, .kv_layout = CLATTN_KV_COMBINED, BLOCK_KV(64)};
     const clattn_tile_request request = plain_request();
@@ -193,21 +196,16 @@ static void what_must_be_equal_is(void **state)
 static const clattn_tuning_row pairs[][2] = {
     {{PLAIN_ROW, BLOCK_KV(64)}, {PLAIN_ROW, .dense = true, BLOCK_KV(16)}},
     {{PLAIN_ROW, BLOCK_KV(64)}, {PLAIN_ROW, .kv_dtype = CLATTN_BFLOAT16, BLOCK_KV(16)}},
-    {{PLAIN_ROW, .kv_dtype = CLATTN_BFLOAT16, BLOCK_KV(64)}, {PLAIN_ROW, .kv_dtype = CLATTN_FLOAT32, BLOCK_KV(16)}},
-    {{PLAIN_ROW, .group_size = 5, BLOCK_KV(64)}, {PLAIN_ROW, .group_size = 8, BLOCK_KV(16)}},
-    {{PLAIN_ROW, .group_size = 3, BLOCK_KV(64)}, {PLAIN_ROW, .group_size = 6, BLOCK_KV(16)}},
-    {{PLAIN_ROW, .group_size = 16, BLOCK_KV(64)}, {PLAIN_ROW, .group_size = 1 << 30, BLOCK_KV(16)}},
+    {{PLAIN_ROW, BLOCK_KV(64)}, {PLAIN_ROW, .group_size = 3, BLOCK_KV(16)}},
     {{PLAIN_ROW, .page_size = 31, BLOCK_KV(64)}, {PLAIN_ROW, .page_size = 32, BLOCK_KV(16)}},
     {{PLAIN_ROW, .page_size = 32, BLOCK_KV(64)}, {PLAIN_ROW, .page_size = 4, BLOCK_KV(16)}},
     {{PLAIN_ROW, BLOCK_KV(64)}, {PLAIN_ROW, .batch = CLATTN_BATCH_SINGLE, BLOCK_KV(16)}},
     {{PLAIN_ROW, BLOCK_KV(64)}, {PLAIN_ROW, .batch = CLATTN_BATCH_LARGE, BLOCK_KV(16)}},
     {{PLAIN_ROW, .num_kv_heads = 4, BLOCK_KV(64)}, {PLAIN_ROW, .num_kv_heads = 32, BLOCK_KV(16)}},
     {{PLAIN_ROW, .num_kv_heads = 9, BLOCK_KV(64)}, {PLAIN_ROW, .num_kv_heads = 6, BLOCK_KV(16)}},
-    /* One difference against another: the operation, the size of an element, the group, the batch, the page, the heads.
-     */
-    {{PLAIN_ROW, .kv_dtype = CLATTN_FLOAT32, BLOCK_KV(64)}, {PLAIN_ROW, .dense = true, BLOCK_KV(16)}},
-    {{PLAIN_ROW, .group_size = 8, BLOCK_KV(64)}, {PLAIN_ROW, .kv_dtype = CLATTN_FLOAT32, BLOCK_KV(16)}},
-    {{PLAIN_ROW, .batch = CLATTN_BATCH_LARGE, BLOCK_KV(64)}, {PLAIN_ROW, .group_size = 8, BLOCK_KV(16)}},
+    /* One difference against another: the operation, the group, the batch, the page, the heads. */
+    {{PLAIN_ROW, .group_size = 3, BLOCK_KV(64)}, {PLAIN_ROW, .dense = true, BLOCK_KV(16)}},
+    {{PLAIN_ROW, .group_size = 3, BLOCK_KV(64)}, {PLAIN_ROW, .batch = CLATTN_BATCH_LARGE, BLOCK_KV(16)}},
     {{PLAIN_ROW, .page_size = 32, BLOCK_KV(64)}, {PLAIN_ROW, .batch = CLATTN_BATCH_LARGE, BLOCK_KV(16)}},
     {{PLAIN_ROW, .kv_dtype = CLATTN_BFLOAT16, BLOCK_KV(64)}, {PLAIN_ROW, .num_kv_heads = 16, BLOCK_KV(16)}},
 };
@@ -225,12 +223,28 @@ static void nearest_row_answers(void **state)
     }
 }
 
+/* Groups that fill a decode tile are of one kind, and the nearest of them answers. */
+static void large_groups_are_alike(void **state)
+{
+    const clattn_tuning_row rows[] = {{PLAIN_ROW, .group_size = 4, BLOCK_KV(96)},
+                                      {PLAIN_ROW, .group_size = 1 << 30, BLOCK_KV(16)},
+                                      {PLAIN_ROW, .group_size = 5, BLOCK_KV(48)},
+                                      {PLAIN_ROW, .group_size = 16, BLOCK_KV(64)}};
+    clattn_tile_request request = plain_request();
+    (void)state;
+    request.group_size = 13;
+    assert_answers(&request, COUNT(rows), rows, 64);
+    request.group_size = 6;
+    assert_answers(&request, COUNT(rows), rows, 48);
+    assert_answers(&request, 2, rows, 16);
+}
+
 /* A further row of a better level comes before a near one. */
 static void level_counts_more_than_nearness(void **state)
 {
     const clattn_tuning_row rows[] = {
         {PLAIN_ROW, .driver = "1.0", BLOCK_KV(16)},
-        {PLAIN_ROW, .dense = true, .kv_dtype = CLATTN_FLOAT32, .group_size = 64, .batch = CLATTN_BATCH_LARGE,
+        {PLAIN_ROW, .dense = true, .kv_dtype = CLATTN_BFLOAT16, .group_size = 3, .batch = CLATTN_BATCH_LARGE,
          BLOCK_KV(64)},
     };
     const clattn_tile_request request = plain_request();
@@ -245,7 +259,7 @@ static void level_counts_more_than_nearness(void **state)
 static void first_of_equally_near_rows_answers(void **state)
 {
     const clattn_tuning_row rows[] = {
-        {PLAIN_ROW, .group_size = 8, BLOCK_KV(16)},
+        {PLAIN_ROW, .group_size = 3, BLOCK_KV(16)},
         {PLAIN_ROW, BLOCK_KV(64)},
         {PLAIN_ROW, BLOCK_KV(128)},
         {PLAIN_ROW, .page_size = 17, BLOCK_KV(16)},
@@ -516,6 +530,7 @@ int main(void)
         cmocka_unit_test(device_without_a_database_has_the_builtin_rows),
         cmocka_unit_test(what_must_be_equal_is),
         cmocka_unit_test(nearest_row_answers),
+        cmocka_unit_test(large_groups_are_alike),
         cmocka_unit_test(level_counts_more_than_nearness),
         cmocka_unit_test(first_of_equally_near_rows_answers),
         cmocka_unit_test(what_the_request_does_not_say_is_near_to_everything),
