@@ -65,8 +65,9 @@ def check_row(row, device):
         at = outer.index("tile")
         outer[at:at + 1] = fields("tuning.h", "clattn_tile")
         assert list(tile) == outer, list(tile)
-        level = os.environ.get("LEVEL", "default")
-        assert tile["level"] == level and (tile["row"] is None) == (level == "default"), tile
+        # Without a file the library's own rows answer, if it has some for the device.
+        levels = os.environ.get("LEVEL", "default device architecture vendor").split()
+        assert tile["level"] in levels and (tile["row"] is None) == (tile["level"] == "default"), tile
         positive(tile, "block_q", "block_kv", "work_group_size", "heads", "lanes")
         assert 0 <= tile["local_memory_bytes"] <= device["local_memory_bytes"], tile
         assert tile["work_group_size"] <= device["max_work_group_size"], tile
