@@ -12,9 +12,9 @@
 #                installed (tests/matrix/run_on.sh); ends with a table of the results; takes about an hour, most of it
 #                on Oclgrind
 #   --ci         what continuous integration runs: formatting; every test of a build with gcc (build-gcc/) on PoCL, a
-#                part of --matrix; those of the host with clang (build-clang/), then --sanitize, all with warnings as
-#                errors; the kernels are compiled for GPUs (suite "offline") once; a few tests under valgrind, those of
-#                threads with ThreadSanitizer (build-tsan/); each fuzz target runs for 20 seconds (tools/fuzz.sh)
+#                part of --matrix; those of the host with clang (build-clang/), then --sanitize but for tests that
+#                measure, all with warnings as errors; the kernels are compiled for GPUs (suite "offline") once; a few
+#                tests under valgrind, those of threads with ThreadSanitizer; each fuzz target runs for 20 seconds
 #   --help       this text
 set -u
 
@@ -142,6 +142,9 @@ clang_has_sanitizers()
         clang -fsanitize=address,undefined -x c - -o build-asan/probe 2>/dev/null
 }
 
+# Tests that are not run with sanitizers: other compilers', and Oclgrind's.
+unsanitized='--no-suite offline --no-suite limits'
+
 # test_sanitized [MESON_OPTION...]: with clang if it can, else with the compiler that builds everything else.
 test_sanitized()
 {
@@ -150,8 +153,9 @@ test_sanitized()
     fi
     # Debugoptimized, so that asserts are on and a report has line numbers. What other compilers make of the kernels
     # does not depend on ours.
+    # shellcheck disable=SC2086 # a list of words
     build build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false "$@" &&
-        run_tests build-asan --setup asan --no-suite offline --no-suite limits
+        run_tests build-asan --setup asan $unsanitized
 }
 
 # Each fuzz target for a short while; what it takes to make a find again is printed.
@@ -214,6 +218,7 @@ test_ci()
     export CC=clang CXX=clang++
     build build-clang -Dwerror=true && run_tests build-clang --timeout-multiplier 3 --suite unit --suite fault
     export CC=gcc CXX=g++
+    unsanitized="$unsanitized --no-suite measuring"
     test_sanitized -Dwerror=true
     export CC=gcc CXX=g++
     test_threads
