@@ -34,13 +34,14 @@ python3
 valgrind
 "
 
-# With --matrix. Apart, since some are OpenCL drivers, which every program on the machine would then see.
+# With --matrix; llvm for llvm-symbolizer, without which no suppression of LeakSanitizer's fits. Apart, since some are OpenCL drivers, which every program on the machine would then see.
 matrix_packages="
 clang-15
 intel-opencl-icd
 libclang-rt-14-dev
 libclc-15
 libclc-15-dev
+llvm
 llvm-spirv-15
 mesa-opencl-icd
 oclgrind
