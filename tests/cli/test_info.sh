@@ -65,7 +65,7 @@ def check_row(row, device):
         at = outer.index("tile")
         outer[at:at + 1] = fields("tuning.h", "clattn_tile")
         assert list(tile) == outer, list(tile)
-        # Without a file the library's own rows answer, if it has some for the device.
+        # Without a file the rows that are built in answer, if there are some for the device.
         levels = os.environ.get("LEVEL", "default device architecture vendor").split()
         assert tile["level"] in levels and (tile["row"] is None) == (tile["level"] == "default"), tile
         positive(tile, "block_q", "block_kv", "work_group_size", "heads", "lanes")
