@@ -320,28 +320,22 @@ static void tunables_become_defines(void **state)
 
 /* ---- refusals ---- */
 
-static void refuse_tile(int device, clattn_phase phase, const char *name, int32_t value, const char *words)
+#define FIELD(name)                                                                                                    \
+    &(const clattn_tunable)                                                                                            \
+    {                                                                                                                  \
+#name, "", NULL, 0, offsetof(clattn_tile, name)                                                                \
+    }
+
+static void refuse_tile(int device, clattn_phase phase, const clattn_tunable *field, int32_t value, const char *words)
 {
     clattn_tuning_answer answer;
     char reason[CLATTN_SENTENCE_BYTES];
     assert_int_equal(clattn_tuning_query(&devices[device], &problems[0], &answer), CLATTN_OK);
     clattn_tile tile = (phase == CLATTN_PHASE_DECODE ? &answer.decode : &answer.prefill)->tile;
-    const clattn_tunable every[] = {
-        {"heads", "", NULL, 0, offsetof(clattn_tile, heads)},
-        {"lanes", "", NULL, 0, offsetof(clattn_tile, lanes)},
-        {"block_q", "", NULL, 0, offsetof(clattn_tile, block_q)},
-        {"accumulators", "", NULL, 0, offsetof(clattn_tile, accumulators)},
-        {"prefetch_order", "", NULL, 0, offsetof(clattn_tile, prefetch_order)},
-        {"sub_group_size", "", NULL, 0, offsetof(clattn_tile, sub_group_size)},
-        {"groups_per_unit", "", NULL, 0, offsetof(clattn_tile, groups_per_unit)},
-        {"min_split_tokens", "", NULL, 0, offsetof(clattn_tile, min_split_tokens)},
-    };
-    for (int32_t i = 0; i < COUNT(every); i++)
-        if (strcmp(every[i].name, name) == 0)
-            clattn_tile_set(&tile, &every[i], value);
+    clattn_tile_set(&tile, field, value);
     assert_int_equal(clattn_tuning_check(&devices[device], &problems[0], phase, &tile, reason), CLATTN_INVALID_TUNING);
     if (strstr(reason, words) == NULL)
-        fail_msg("%s=%d: \"%s\", expected \"%s\"", name, (int)value, reason, words);
+        fail_msg("%s=%d: \"%s\", expected \"%s\"", field->name, (int)value, reason, words);
 }
 
 static void what_does_not_fit_is_refused_with_its_reason(void **state)
@@ -350,25 +344,27 @@ static void what_does_not_fit_is_refused_with_its_reason(void **state)
     const clattn_phase decode = CLATTN_PHASE_DECODE;
     const clattn_phase prefill = CLATTN_PHASE_PREFILL;
     (void)state;
-    refuse_tile(POCL, decode, "heads", 3, "heads is 3, expected a divisor of the 8 kv heads");
-    refuse_tile(POCL, decode, "heads", 0, "heads is 0, expected a divisor");
-    refuse_tile(POCL, prefill, "heads", 2, "heads is 2, but for vector prefill it can only be 1");
-    refuse_tile(POCL, decode, "lanes", 2, "lanes is 2, expected 4, 8 or 16");
-    refuse_tile(EIGHT_LANES, decode, "lanes", 16, "lanes is 16, the device's vectors have 8");
-    refuse_tile(POCL, decode, "accumulators", 12, "accumulators is 12, expected 0, 8 or 16");
-    refuse_tile(POCL, prefill, "accumulators", 8, "accumulators is 8, but for vector prefill it can only be 0");
-    refuse_tile(POCL, decode, "block_q", 1, "block_q is 1, expected an even number with a block_kv of 8 and 16 lanes");
-    refuse_tile(POCL, decode, "prefetch_order", 3, "prefetch_order is 3, expected 0, 1 or 2");
-    refuse_tile(MALI, decode, "prefetch_order", 1, "prefetch_order is 1, but for simt decode it can only be 0");
-    refuse_tile(POCL, decode, "sub_group_size", 8, "sub_group_size is 8, but for vector decode it can only be 0");
-    refuse_tile(MALI, decode, "sub_group_size", 8, "on this device a kernel cannot ask for one");
-    refuse_tile(INTEL, prefill, "sub_group_size", 4, "expected a power of two from 8 on");
-    refuse_tile(INTEL, prefill, "sub_group_size", 24, "expected a power of two from 8 on");
-    refuse_tile(MALI, decode, "lanes", 4, "lanes is 4, but for simt decode it can only be 1");
-    refuse_tile(POCL, decode, "groups_per_unit", 0, "groups_per_unit is 0, expected 1..");
-    refuse_tile(POCL, prefill, "groups_per_unit", 8, "groups_per_unit is 8, but for vector prefill it can only be 0");
-    refuse_tile(POCL, decode, "min_split_tokens", 0, "min_split_tokens is 0, expected 1 or more");
-    refuse_tile(MALI, prefill, "block_q", 128, "bytes of local memory, the limit is 32768");
+    refuse_tile(POCL, decode, FIELD(heads), 3, "heads is 3, expected a divisor of the 8 kv heads");
+    refuse_tile(POCL, decode, FIELD(heads), 0, "heads is 0, expected a divisor");
+    refuse_tile(POCL, prefill, FIELD(heads), 2, "heads is 2, but for vector prefill it can only be 1");
+    refuse_tile(POCL, decode, FIELD(lanes), 2, "lanes is 2, expected 4, 8 or 16");
+    refuse_tile(EIGHT_LANES, decode, FIELD(lanes), 16, "lanes is 16, the device's vectors have 8");
+    refuse_tile(POCL, decode, FIELD(accumulators), 12, "accumulators is 12, expected 0, 8 or 16");
+    refuse_tile(POCL, prefill, FIELD(accumulators), 8, "accumulators is 8, but for vector prefill it can only be 0");
+    refuse_tile(POCL, decode, FIELD(block_q), 1,
+                "block_q is 1, expected an even number with a block_kv of 8 and 16 lanes");
+    refuse_tile(POCL, decode, FIELD(prefetch_order), 3, "prefetch_order is 3, expected 0, 1 or 2");
+    refuse_tile(MALI, decode, FIELD(prefetch_order), 1, "prefetch_order is 1, but for simt decode it can only be 0");
+    refuse_tile(POCL, decode, FIELD(sub_group_size), 8, "sub_group_size is 8, but for vector decode it can only be 0");
+    refuse_tile(MALI, decode, FIELD(sub_group_size), 8, "on this device a kernel cannot ask for one");
+    refuse_tile(INTEL, prefill, FIELD(sub_group_size), 4, "expected a power of two from 8 on");
+    refuse_tile(INTEL, prefill, FIELD(sub_group_size), 24, "expected a power of two from 8 on");
+    refuse_tile(MALI, decode, FIELD(lanes), 4, "lanes is 4, but for simt decode it can only be 1");
+    refuse_tile(POCL, decode, FIELD(groups_per_unit), 0, "groups_per_unit is 0, expected 1..");
+    refuse_tile(POCL, prefill, FIELD(groups_per_unit), 8,
+                "groups_per_unit is 8, but for vector prefill it can only be 0");
+    refuse_tile(POCL, decode, FIELD(min_split_tokens), 0, "min_split_tokens is 0, expected 1 or more");
+    refuse_tile(MALI, prefill, FIELD(block_q), 128, "bytes of local memory, the limit is 32768");
 }
 
 static void questions_without_sense_are_refused(void **state)
