@@ -50,17 +50,25 @@ char *tool_file_read(const char *path)
     return text;
 }
 
-/* Writes to a new file whose rights are those of any other. */
-static bool write_all(int descriptor, const char *text)
+/* Rights like those of the file that is replaced, or of any new one. */
+static bool set_rights(int file, const char *path)
 {
+    struct stat status;
     const mode_t mask = umask(0);
     umask(mask);
+    return fchmod(file, stat(path, &status) == 0 ? status.st_mode & 07777 : 0666 & ~mask) == 0;
+}
+
+/* Writes a text to the disk, and closes the file in any case. */
+static bool write_all(int descriptor, const char *path, const char *text)
+{
     FILE *file = fdopen(descriptor, "w");
     if (!file) {
         close(descriptor);
         return false;
     }
-    const bool good = fchmod(descriptor, 0666 & ~mask) == 0 && fputs(text, file) >= 0;
+    const bool good =
+        set_rights(descriptor, path) && fputs(text, file) >= 0 && fflush(file) == 0 && fsync(descriptor) == 0;
     return fclose(file) == 0 && good;
 }
 
@@ -73,9 +81,11 @@ bool tool_file_replace(const char *path, const char *text)
     const int descriptor = mkstemp(temporary);
     if (descriptor < 0)
         return tool_error("cannot write %s: %s", path, strerror(errno));
-    if (write_all(descriptor, text) && rename(temporary, path) == 0)
+    const bool good = write_all(descriptor, path, text ? text : "");
+    if (good && text && rename(temporary, path) == 0)
         return true;
-    (void)tool_error("cannot write %s: %s", path, strerror(errno));
+    if (!good || text)
+        (void)tool_error("cannot write %s: %s", path, strerror(errno));
     (void)unlink(temporary);
-    return false;
+    return good && !text;
 }

@@ -3,6 +3,7 @@
 #define _XOPEN_SOURCE 700 /* realpath */
 #include "tune/database.h"
 
+#include "common/file.h"
 #include "common/json.h"
 #include "common/message.h"
 
@@ -117,12 +118,12 @@ static bool put_row(cJSON *rows, const cJSON *row)
     return good || tool_error("out of memory");
 }
 
-bool tune_database_write(const cJSON *rows, FILE *file)
+static bool write_rows(const cJSON *rows, FILE *file)
 {
     const int count = cJSON_GetArraySize(rows);
     const cJSON **sorted = malloc(((size_t)count + 1) * sizeof *sorted);
     if (!sorted)
-        return tool_error("out of memory");
+        return false;
     int num_rows = 0;
     const cJSON *row = NULL;
     cJSON_ArrayForEach(row, rows) sorted[num_rows++] = row;
@@ -134,41 +135,27 @@ bool tune_database_write(const cJSON *rows, FILE *file)
         cJSON_free(text);
     }
     free(sorted);
-    return (good && fputs("\n]}\n", file) >= 0) || tool_error("cannot write the rows: %s", strerror(errno));
+    return good && fputs("\n]}\n", file) >= 0;
 }
 
-/* Rights like those of the file that is replaced, or of any new one. */
-static bool set_rights(int file, const char *path)
+char *tune_database_text(const cJSON *rows)
 {
-    struct stat status;
-    const mode_t mask = umask(0);
-    umask(mask);
-    return fchmod(file, stat(path, &status) == 0 ? status.st_mode & 07777 : 0666 & ~mask) == 0;
+    char *text = NULL;
+    size_t num_bytes = 0;
+    FILE *file = open_memstream(&text, &num_bytes);
+    const bool good = file && write_rows(rows, file);
+    if (file && fclose(file) == 0 && good)
+        return text;
+    free(text);
+    (void)tool_error("out of memory");
+    return NULL;
 }
 
-/* Makes a file beside `path`, writes the rows (NULL = nothing, and removes it again), and renames it. */
 static bool replace_file(const char *path, const cJSON *rows)
 {
-    char temporary[TOOL_PATH_BYTES + 16];
-    snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    const int descriptor = mkstemp(temporary);
-    if (descriptor < 0)
-        return tool_error("cannot write %s: %s", path, strerror(errno));
-    FILE *file = fdopen(descriptor, "w");
-    if (!file)
-        close(descriptor);
-    bool good = file && set_rights(descriptor, path);
-    if (rows)
-        good = good && tune_database_write(rows, file);
-    good = good && fflush(file) == 0 && fsync(descriptor) == 0;
-    if (file)
-        good = fclose(file) == 0 && good;
-    good = good && (!rows || rename(temporary, path) == 0);
-    if (good && rows)
-        return true;
-    if (!good)
-        (void)tool_error("cannot write %s: %s", path, strerror(errno));
-    (void)unlink(temporary);
+    char *text = tune_database_text(rows);
+    const bool good = text && tool_file_replace(path, text);
+    free(text);
     return good;
 }
 
@@ -239,7 +226,7 @@ bool tune_database_check(const char *path, bool make_folders)
     follow_links(path, followed);
     cJSON *rows = tune_database_read(followed);
     const int lock = rows ? take_lock(followed) : -1;
-    const bool good = lock >= 0 && replace_file(followed, NULL);
+    const bool good = lock >= 0 && tool_file_replace(followed, NULL);
     if (lock >= 0)
         close(lock);
     cJSON_Delete(rows);

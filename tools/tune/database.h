@@ -27,8 +27,8 @@ bool tune_database_check(const char *path, bool make_folders);
  */
 bool tune_database_merge(const char *path, const cJSON *rows);
 
-/* Writes rows as a tuning file: sorted, one a line. False after saying why not. */
-bool tune_database_write(const cJSON *rows, FILE *file);
+/* Rows as a tuning file, sorted, one a line; the caller frees it. NULL after saying why not. */
+char *tune_database_text(const cJSON *rows);
 
 /* The rows of a file, an array that the caller deletes; empty if there is no file. NULL after saying what is wrong. */
 cJSON *tune_database_read(const char *path);

@@ -37,13 +37,8 @@ bool tune_exchange_merge(const tool_texts *paths, const char *output)
 /* The rows as a file of their own: one a line, sorted. */
 static bool write_rows(const cJSON *rows, const char *path)
 {
-    char *text = NULL;
-    size_t num_bytes = 0;
-    FILE *out = open_memstream(&text, &num_bytes);
-    if (!out)
-        return tool_error("out of memory");
-    bool good = tune_database_write(rows, out);
-    good = (fclose(out) == 0 || tool_error("out of memory")) && good;
+    char *text = tune_database_text(rows);
+    bool good = text != NULL;
     if (good && strcmp(path, "-") == 0)
         good = (fputs(text, stdout) >= 0 && fflush(stdout) == 0) || tool_error("cannot write the rows");
     else if (good)
