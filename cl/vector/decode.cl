@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decode for CPUs: the few rows of a sequence against a run of its pages, with the head dimension in the vector lanes.
+ * Decode for CPUs: the few rows of a sequence against a run of its pages, with the head dimension in the vector lanes
+ * while products are summed, and the softmax states in them afterwards.
  *
  * What bounds it is memory, so the pages are read in their own order: where all kv heads of a token lie together, one
- * work item takes HEADS of them, block of keys after block of keys, with the states of all heads in local memory;
- * where a head's tokens lie together, HEADS is 1.
+ * work item takes HEADS of them, block of keys after block of keys; where a head's tokens lie together, HEADS is 1. A
+ * state is a row of a kv head. The states of all HEADS are in local memory.
  *
- *     for a block of BLOCK_KV keys, for a head, for ROW_REGS rows:
- *         S[row][key] = sum over d of Q K    LANES keys, or 8 keys of two rows, at a time: partial sums per lane,
- *                                            folded until one vector holds one key of a row per lane
- *         softmax                            one vector of keys per step, one maximum per row and block
- *         acc[row][d] += P[row][key] V       ROW_REGS rows x PV_CHUNK vectors of d in registers
+ *     for a block of BLOCK_KV keys:
+ *         S[key][state] = sum over d of Q K      QK_KEYS keys of all heads, then the next ones: ROW_REGS x QK_KEYS
+ *                                                partial sums per lane, folded until a vector holds one score per lane,
+ *                                                those of SCORE_STATES states and KEY_LANES keys
+ *         softmax                                with every lane's own maximum and sum
+ *         acc[state][d] += P[key][state] V       ROW_REGS rows x PV_CHUNK vectors of d in registers
  *
  * Grid      one work-item per work-group; group = item * (num_kv_heads / HEADS) + head block
- * Memory    HEADS * BLOCK_Q * (HEAD_DIM + HEAD_DIM_V + KEY_LANES + 1) + BLOCK_Q * BLOCK_KV floats of local memory,
- *           an argument for the reason that prefill.cl gives
+ * Memory    HEADS * BLOCK_Q * (HEAD_DIM + HEAD_DIM_V + BLOCK_KV + 2 * KEY_LANES) floats of local memory, an argument for
+ *           the reason that prefill.cl gives
  */
 
 /* Problem: HEAD_DIM, HEAD_DIM_V, Q_DTYPE, K_DTYPE, V_DTYPE, OUT_DTYPE, SOFT_CAP, SINKS, STATE, NUMERATOR. */
@@ -22,28 +24,37 @@
 #error "HEAD_DIM_V is missing"
 #endif
 
-/*
- * Tunables. BLOCK_Q: rows per kv head. BLOCK_KV: keys per block, a multiple of LANES, or 8. HEADS: kv heads per work-group.
- * PREFETCH_ORDER: the order in which the rows that come next are asked for.
- */
+/* Tunables. BLOCK_Q: rows per kv head. BLOCK_KV: keys per block. HEADS: kv heads per work-group. */
 #ifndef BLOCK_Q
 #define BLOCK_Q 4
 #endif
 #ifndef BLOCK_KV
-#define BLOCK_KV 32
+#define BLOCK_KV 16
 #endif
 #ifndef HEADS
 #define HEADS 1
 #endif
-#define ORDER_OF_WORK 0   /* a kv head ahead */
-#define ORDER_OF_MEMORY 1 /* a block ahead, a token's kv heads one after the other: lines as they lie */
-#define ORDER_NONE 2      /* left to the processor */
-#ifndef PREFETCH_ORDER
-#define PREFETCH_ORDER ORDER_OF_WORK
-#endif
 
-/* Derived: ROW_REGS x QK_KEYS and ROW_REGS x PV_CHUNK accumulators fill half of the 16 or 32 vector registers. */
-#if BLOCK_Q % 8 == 0
+#define NUM_STATES (HEADS * BLOCK_Q)
+
+/* Derived: the states of a vector of scores, and its keys. */
+#if LANES == 16 && NUM_STATES % 16 == 0
+#define SCORE_STATES 16
+#elif LANES >= 8 && NUM_STATES % 8 == 0
+#define SCORE_STATES 8
+#elif NUM_STATES % 4 == 0
+#define SCORE_STATES 4
+#elif NUM_STATES % 2 == 0
+#define SCORE_STATES 2
+#else
+#define SCORE_STATES 1
+#endif
+#define KEY_LANES (LANES / SCORE_STATES)
+#define SCORE_VECTORS (NUM_STATES / SCORE_STATES) /* of a key */
+#define KEY_VECTORS (BLOCK_KV / KEY_LANES)        /* of a state */
+
+/* Derived: ROW_REGS x PV_CHUNK accumulators fill half of the 16 or 32 vector registers, ROW_REGS x QK_KEYS no more. */
+#if BLOCK_Q % 8 == 0 && LANES >= 8
 #define ROW_REGS 8
 #elif BLOCK_Q % 4 == 0
 #define ROW_REGS 4
@@ -59,52 +70,36 @@
 #define ACCUMULATORS 8
 #endif
 #endif
-#if BLOCK_KV == 8 && LANES == 16
-#define SCORE_ROWS 2 /* rows whose scores share a vector */
-#else
-#define SCORE_ROWS 1
-#endif
-#define KEY_LANES (LANES / SCORE_ROWS) /* keys of a row in a vector of scores */
-#if ACCUMULATORS / ROW_REGS > KEY_LANES
-#define QK_KEYS KEY_LANES
-#else
-#define QK_KEYS (ACCUMULATORS / ROW_REGS)
-#endif
 #define PV_CHUNK (ACCUMULATORS / ROW_REGS)
-#define K_VECTORS (HEAD_DIM / LANES)
+/* Keys whose scores are summed at a time: of all heads one token in a line, or two where 8 rows of Q are read for them. */
+#ifndef QK_KEYS
+#if KEY_LANES > 1
+#define QK_KEYS (PV_CHUNK < KEY_LANES ? PV_CHUNK : KEY_LANES)
+#elif ROW_REGS == 8 && BLOCK_KV % 2 == 0
+#define QK_KEYS 2
+#else
+#define QK_KEYS 1
+#endif
+#endif
+#define STEP_KEYS (QK_KEYS > KEY_LANES ? QK_KEYS : KEY_LANES) /* keys that fill whole vectors of scores */
+#define STEP_PARTS (SCORE_STATES / ROW_REGS)                  /* runs of rows that fill them */
+#define K_UNROLL 2
 #define V_VECTORS (HEAD_DIM_V / LANES)
-#define NUM_ROWS (HEADS * BLOCK_Q)
 
 #if HEAD_DIM % LANES != 0 || HEAD_DIM_V % LANES != 0
 #error "LANES must divide both head dimensions"
 #endif
-#if BLOCK_KV % KEY_LANES != 0
-#error "BLOCK_KV must be a multiple of LANES, or 8"
+#if BLOCK_KV % KEY_LANES != 0 || BLOCK_KV % QK_KEYS != 0
+#error "BLOCK_KV must be a multiple of QK_KEYS, and of the keys of a vector of scores"
 #endif
-#if BLOCK_Q % SCORE_ROWS != 0 || QK_KEYS % SCORE_ROWS != 0
-#error "8 keys of 16 lanes need an even number of rows, and two accumulators for each of them"
+#if QK_KEYS % KEY_LANES != 0 && KEY_LANES % QK_KEYS != 0
+#error "QK_KEYS must divide the keys of a vector of scores, or be a multiple of them"
 #endif
 
-/*
- * A tree of folds gives a vector of scores: of LANES keys of a row, or of 8 keys of two rows. Its leaves in the order
- * in which they are folded belong to the row LEAF_ROW(position) and to its sum LEAF_SUM(position), that of the key
- * KEY_OF_SUM().
- */
-#if SCORE_ROWS == 1
-#define KEY_OF_SUM(sum) FOLD_LEAF(sum)
-#define LEAF_ROW(position) 0
-#define LEAF_SUM(position) (position)
-#define KEY_INDEX LANE_INDEX
-#define SPREAD(type, rows) ((PASTE(type, LANES))((rows)[0]))
-#else
-#define KEY_OF_SUM(sum) ((sum) % 2 * 4 + (sum) / 2)
-#define LEAF_ROW(position) ((position) % 4 / 2)
-#define LEAF_SUM(position) ((position) / 4 * 2 + (position) % 2)
-#define KEY_INDEX (LANE_INDEX % KEY_LANES)
-#define SPREAD(type, rows) ((PASTE(type, 16))((PASTE(type, 8))((rows)[0]), (PASTE(type, 8))((rows)[1])))
-#endif
-#define QK_STEPS (KEY_LANES / QK_KEYS)
-#define STEP_LEAVES (LANES / QK_STEPS)
+/* The lane of a vector of scores that holds a key's score for a state: the leaves of the fold tree are keys of states. */
+#define LANE_OF(key, state) FOLD_LEAF((key) * SCORE_STATES + (state))
+#define KEY_INDEX (FOLD_POSITION(LANE_INDEX) / SCORE_STATES)
+#define STATE_IN(lane) (FOLD_POSITION(lane) % SCORE_STATES)
 
 typedef global const STORAGE(K_DTYPE) *key_pointer;
 typedef global const STORAGE(V_DTYPE) *value_pointer;
@@ -116,17 +111,6 @@ typedef struct {
     int first_key;
     int num_keys; /* 0 = past the end */
 } key_block;
-
-/*
- * The rows that come next, asked for while the present ones are worked on: their order in memory is the order of the
- * work only if seen from afar, and no hardware prefetcher looks that far. The requests stand between the products,
- * since many at once would wait for each other.
- */
-typedef struct {
-    key_pointer k;
-    value_pointer v;
-    const key_block *keys;
-} upcoming_rows;
 
 /* The block at the cursor; what is past the item's last key repeats it: it is scored, but seen by no row. */
 static inline void load_key_block(key_block *keys, kv_cursor *cursor, const attention_args *args, int first_key, int kv_end, int head)
@@ -144,32 +128,15 @@ static inline void load_key_block(key_block *keys, kv_cursor *cursor, const atte
     }
 }
 
-/* Asks for the cache line that begins at element d of a row, once per line. */
-#if PREFETCH_ORDER == ORDER_NONE
-#define PREFETCH_LINE(row, d)
-#else
+/*
+ * Asks for the cache line that begins at element d of a row of the next block, once per line, while the same row of this
+ * block is worked on: no hardware prefetcher looks that far, and many requests at once would wait for each other.
+ */
 #define PREFETCH_LINE(row, d)                                       \
     do {                                                            \
         if ((d) % (CACHE_LINE_BYTES / (int)sizeof(*(row))) == 0)    \
             PREFETCH((row) + (d));                                  \
     } while (0)
-#endif
-
-#if PREFETCH_ORDER == ORDER_OF_MEMORY
-/* While a head is worked on: the HEADS'th part of the next block, token after token. */
-static inline upcoming_rows rows_ahead(key_block *part, key_pointer k, value_pointer v, const key_block *next, int head,
-                                       const attention_args *args)
-{
-    for (int i = 0; i < BLOCK_KV; ++i) {
-        const int token = (head * BLOCK_KV + i) / HEADS;
-        const ulong of_token = (ulong)((head * BLOCK_KV + i) % HEADS);
-        part->k_offsets[i] = next->k_offsets[token] + of_token * args->k_head_stride;
-        part->v_offsets[i] = next->v_offsets[token] + of_token * args->v_head_stride;
-    }
-    const upcoming_rows rows = {k, v, part};
-    return rows;
-}
-#endif
 
 static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE) *q, const sequence_t *sequence,
                                const attention_args *args, const work_item_t *item, int first_head)
@@ -183,158 +150,169 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
     }
 }
 
-/* Scores of ROW_REGS rows against the block's KEY_LANES keys from `first` on, to s_tile[row][key]. */
-static inline void compute_qk(local float *s_tile, local const float *q_rows, key_pointer k, const key_block *keys, int first,
-                              const upcoming_rows *upcoming, const attention_args *args)
+/* The keys that each lane's row sees. */
+static inline void load_key_ranges(int_lanes_t *first_keys, int_lanes_t *past_keys, const sequence_t *sequence,
+                                   const attention_args *args, const work_item_t *item)
 {
-    lanes_t folded[ROW_REGS / SCORE_ROWS][QK_STEPS];
-    for (int step = 0; step < QK_STEPS; ++step) {
-        lanes_t sums[ROW_REGS][QK_KEYS];
-#pragma unroll
-        for (int row = 0; row < ROW_REGS; ++row) {
-#pragma unroll
-            for (int key = 0; key < QK_KEYS; ++key)
-                sums[row][key] = (lanes_t)(0.0f);
+    for (int i = 0; i < SCORE_VECTORS; ++i) {
+        int first[LANES];
+        int past[LANES];
+        for (int lane = 0; lane < LANES; ++lane) {
+            const int state = i * SCORE_STATES + STATE_IN(lane);
+            const key_range range = visible_keys(sequence, args, item, state % BLOCK_Q);
+            first[lane] = range.first;
+            past[lane] = range.past;
         }
-        for (int d = 0; d < HEAD_DIM; d += LANES) {
-            lanes_t k_priv[QK_KEYS];
-#pragma unroll
-            for (int key = 0; key < QK_KEYS; ++key) {
-                const int from = first + KEY_OF_SUM(step * QK_KEYS + key);
-                k_priv[key] = LOAD_LANES(K_DTYPE)(k + keys->k_offsets[from] + d);
-                PREFETCH_LINE(upcoming->k + upcoming->keys->k_offsets[from], d);
-            }
-#pragma unroll
-            for (int row = 0; row < ROW_REGS; ++row) {
-                const lanes_t q_priv = AT(q_rows, row * HEAD_DIM + d);
-#pragma unroll
-                for (int key = 0; key < QK_KEYS; ++key)
-                    sums[row][key] = k_priv[key] * q_priv + sums[row][key];
-            }
-        }
-#pragma unroll
-        for (int rows = 0; rows < ROW_REGS / SCORE_ROWS; ++rows) {
-            lanes_t leaves[STEP_LEAVES];
-#pragma unroll
-            for (int i = 0; i < STEP_LEAVES; ++i)
-                leaves[i] = sums[rows * SCORE_ROWS + LEAF_ROW(i)][LEAF_SUM(i)];
-#pragma unroll
-            for (int num_leaves = 1; num_leaves < STEP_LEAVES; num_leaves *= 2) {
-#pragma unroll
-                for (int i = 0; i < STEP_LEAVES; i += 2 * num_leaves)
-                    leaves[i] = fold(leaves[i], leaves[i + num_leaves], num_leaves);
-            }
-            folded[rows][step] = leaves[0];
-        }
-    }
-#pragma unroll
-    for (int rows = 0; rows < ROW_REGS / SCORE_ROWS; ++rows) {
-#pragma unroll
-        for (int num_steps = 1; num_steps < QK_STEPS; num_steps *= 2) {
-#pragma unroll
-            for (int i = 0; i < QK_STEPS; i += 2 * num_steps)
-                folded[rows][i] = fold(folded[rows][i], folded[rows][i + num_steps], num_steps * STEP_LEAVES);
-        }
-        AT(s_tile, rows * SCORE_ROWS * BLOCK_KV) = LOGIT(folded[rows][0], args);
+        first_keys[i] = PASTE(vload, LANES)(0, first);
+        past_keys[i] = PASTE(vload, LANES)(0, past);
     }
 }
 
-/* The largest of a row's lanes. */
-static inline float largest_key(lanes_t scores, const int row)
+/* Joins num_subtrees subtrees of num_leaves vectors each; both are constants. */
+SPECIALISED lanes_t fold_all(lanes_t *subtrees, const int num_subtrees, const int num_leaves)
 {
-#if SCORE_ROWS == 1
-    return largest_lane(scores);
-#else
-    return largest_lane(row == 0 ? scores.s0123456701234567 : scores.s89abcdef89abcdef);
-#endif
+#pragma unroll
+    for (int joined = 1; joined < num_subtrees; joined *= 2) {
+#pragma unroll
+        for (int i = 0; i < num_subtrees; i += 2 * joined)
+            subtrees[i] = fold(subtrees[i], subtrees[i + joined], joined * num_leaves);
+    }
+    return subtrees[0];
+}
+
+/* Partial sums of ROW_REGS rows of a kv head and QK_KEYS keys from `first` on, folded over the rows. */
+static inline void sum_products(lanes_t *folded, local const float *q_rows, key_pointer k, const key_block *keys,
+                                const key_block *next, int first)
+{
+    lanes_t sums[QK_KEYS][ROW_REGS];
+#pragma unroll
+    for (int key = 0; key < QK_KEYS; ++key) {
+#pragma unroll
+        for (int row = 0; row < ROW_REGS; ++row)
+            sums[key][row] = (lanes_t)(0.0f);
+    }
+#pragma unroll K_UNROLL
+    for (int d = 0; d < HEAD_DIM; d += LANES) {
+        lanes_t k_priv[QK_KEYS];
+#pragma unroll
+        for (int key = 0; key < QK_KEYS; ++key) {
+            k_priv[key] = LOAD_LANES(K_DTYPE)(k + keys->k_offsets[first + key] + d);
+            PREFETCH_LINE(k + next->k_offsets[first + key], d);
+        }
+#pragma unroll
+        for (int row = 0; row < ROW_REGS; ++row) {
+            const lanes_t q_priv = AT(q_rows, row * HEAD_DIM + d);
+#pragma unroll
+            for (int key = 0; key < QK_KEYS; ++key)
+                sums[key][row] = k_priv[key] * q_priv + sums[key][row];
+        }
+    }
+#pragma unroll
+    for (int key = 0; key < QK_KEYS; ++key)
+        folded[key * STEP_PARTS] = fold_all(sums[key], ROW_REGS, 1);
+}
+
+/* Scores of SCORE_STATES states from `state` on against the STEP_KEYS keys from `first` on: whole vectors. */
+static inline void compute_qk(local float *scores, local const float *q_tile, key_pointer k, const key_block *keys,
+                              const key_block *next, int first, int state, const attention_args *args)
+{
+    lanes_t folded[STEP_KEYS * STEP_PARTS];
+#pragma unroll
+    for (int part = 0; part < STEP_PARTS; ++part) {
+        const int row = state + part * ROW_REGS;
+        const key_pointer k_head = k + (ulong)(row / BLOCK_Q) * args->k_head_stride;
+        for (int key = 0; key < STEP_KEYS; key += QK_KEYS)
+            sum_products(folded + key * STEP_PARTS + part, q_tile + row * HEAD_DIM, k_head, keys, next, first + key);
+    }
+#pragma unroll
+    for (int i = 0; i < STEP_KEYS / KEY_LANES; ++i) {
+        const lanes_t dot_products = fold_all(folded + i * (LANES / ROW_REGS), LANES / ROW_REGS, ROW_REGS);
+        AT(scores, i * LANES) = LOGIT(dot_products, args);
+    }
 }
 
 /*
- * Turns the scores of SCORE_ROWS rows into weights, in place, and moves their softmax states on; a key that a row does
- * not see gets weight 0 whatever its score. A row's sum is kept per lane until the end. `first` and `past`: the keys
- * that the rows see, counted from the block's first.
+ * Turns the scores of SCORE_STATES states into weights, in place, and moves the states on; a key that a row does not see
+ * gets weight 0 whatever its score. A state's sum is kept per lane until the end. `first` and `past`: the keys that the
+ * rows see, counted from the block's first; masked is a constant.
  */
-static inline void softmax_update(local float *scores, local float *row_max, local float *row_sum, local float *acc_rows,
-                                  int_lanes_t first, int_lanes_t past, int masked)
+SPECIALISED void softmax_update(local float *scores, local float *state_max, local float *state_sum, local float *acc,
+                                int_lanes_t first, int_lanes_t past, const int masked)
 {
     if (masked) {
-        for (int key = 0; key < BLOCK_KV; key += KEY_LANES) {
-            const int_lanes_t index = KEY_INDEX + key;
-            AT(scores, key) = select((lanes_t)(NO_LOGIT), AT(scores, key), (index >= first) & (index < past));
+        for (int i = 0; i < KEY_VECTORS; ++i) {
+            const int_lanes_t index = KEY_INDEX + i * KEY_LANES;
+            AT(scores, i * LANES) = select((lanes_t)(NO_LOGIT), AT(scores, i * LANES), (index >= first) & (index < past));
         }
     }
     lanes_t largest = AT(scores, 0);
 #pragma unroll
-    for (int key = KEY_LANES; key < BLOCK_KV; key += KEY_LANES)
-        largest = larger(AT(scores, key), largest);
-    float new_max[SCORE_ROWS];
-    float correction[SCORE_ROWS];
-    bool moved = false;
-#pragma unroll
-    for (int row = 0; row < SCORE_ROWS; ++row) {
-        new_max[row] = fmax(row_max[row], largest_key(largest, row));
-        moved = moved || new_max[row] > row_max[row];
-    }
-    lanes_t sum = AT(row_sum, 0);
-    if (moved) {
-#pragma unroll
-        for (int row = 0; row < SCORE_ROWS; ++row) {
-            correction[row] = WEIGHT(row_max[row], new_max[row]);
-            row_max[row] = new_max[row];
-            for (int d = 0; d < HEAD_DIM_V; d += LANES)
-                AT(acc_rows, row * HEAD_DIM_V + d) *= correction[row];
+    for (int i = 1; i < KEY_VECTORS; ++i)
+        largest = larger(AT(scores, i * LANES), largest);
+    const lanes_t old_max = AT(state_max, 0);
+    const lanes_t new_max = larger(largest_of_leaves(largest, SCORE_STATES), old_max);
+    lanes_t sum = AT(state_sum, 0);
+    if (any(new_max > old_max)) {
+        const lanes_t correction = WEIGHT(old_max, new_max);
+        AT(state_max, 0) = new_max;
+        sum *= correction;
+        float corrections[LANES];
+        PASTE(vstore, LANES)(correction, 0, corrections);
+        for (int state = 0; state < SCORE_STATES; ++state) {
+            const float of_state = corrections[LANE_OF(0, state)];
+            for (int d = 0; d < HEAD_DIM_V && of_state != 1.0f; d += LANES)
+                AT(acc, state * HEAD_DIM_V + d) *= of_state;
         }
-        sum *= SPREAD(float, correction);
     }
-    const lanes_t max_lanes = SPREAD(float, new_max);
 #pragma unroll
-    for (int key = 0; key < BLOCK_KV; key += KEY_LANES) {
-        lanes_t weight = WEIGHT(AT(scores, key), max_lanes);
+    for (int i = 0; i < KEY_VECTORS; ++i) {
+        lanes_t weight = WEIGHT(AT(scores, i * LANES), new_max);
         if (masked) {
-            const int_lanes_t index = KEY_INDEX + key;
+            const int_lanes_t index = KEY_INDEX + i * KEY_LANES;
             weight = select((lanes_t)(0.0f), weight, (index >= first) & (index < past));
         }
-        AT(scores, key) = weight;
+        AT(scores, i * LANES) = weight;
         sum += weight;
     }
-    AT(row_sum, 0) = sum;
+    AT(state_sum, 0) = sum;
 }
 
-/* A row's sum, from its lanes. */
-static inline float sum_of_row(local const float *row_sum)
+/* A state's sum, from its lanes. */
+static inline float sum_of_state(local const float *sums, int state)
 {
     float sum = 0.0f;
-    for (int lane = 0; lane < KEY_LANES; ++lane)
-        sum += row_sum[lane];
+    for (int key = 0; key < KEY_LANES; ++key)
+        sum += sums[state / SCORE_STATES * LANES + LANE_OF(key, state % SCORE_STATES)];
     return sum;
 }
 
 /*
- * Adds the weighted V rows for `chunk` vectors from `vector` on; `masked` (both constants): a zero weight must not meet
- * a V that holds NaN.
+ * Adds the weighted V rows for `chunk` vectors from `vector` on to ROW_REGS rows, the first of which is `state` in its
+ * vector of scores; `masked` (both constants): a zero weight must not meet a V that holds NaN.
  */
-SPECIALISED void accumulate_pv(local float *acc_rows, local const float *weights, value_pointer v, const key_block *keys,
-                                 const upcoming_rows *upcoming, int vector, const int chunk, const int masked)
+SPECIALISED void accumulate_pv(local float *acc_rows, local const float *weights, int state, value_pointer v,
+                               const key_block *keys, const key_block *next, int vector, const int chunk, const int masked)
 {
-    const int first_d = vector * LANES;
+    local float *acc_chunk = acc_rows + vector * LANES;
     lanes_t acc[ROW_REGS][PV_CHUNK];
 #pragma unroll
     for (int row = 0; row < ROW_REGS; ++row) {
 #pragma unroll
         for (int i = 0; i < chunk; ++i)
-            acc[row][i] = AT(acc_rows, row * HEAD_DIM_V + first_d + i * LANES);
+            acc[row][i] = AT(acc_chunk, row * HEAD_DIM_V + i * LANES);
     }
     for (int key = 0; key < keys->num_keys; ++key) {
-        const value_pointer from = v + keys->v_offsets[key] + first_d;
+        const value_pointer from = v + keys->v_offsets[key] + vector * LANES;
+        local const float *of_key = weights + key / KEY_LANES * LANES + LANE_OF(key % KEY_LANES, state);
         lanes_t v_priv[PV_CHUNK];
 #pragma unroll
         for (int i = 0; i < chunk; ++i) {
             v_priv[i] = LOAD_LANES(V_DTYPE)(from + i * LANES);
-            PREFETCH_LINE(upcoming->v + upcoming->keys->v_offsets[key], first_d + i * LANES);
+            PREFETCH_LINE(v + next->v_offsets[key], (vector + i) * LANES);
         }
 #pragma unroll
         for (int row = 0; row < ROW_REGS; ++row) {
-            const float weight = weights[row * BLOCK_KV + key];
+            const float weight = of_key[FOLD_LEAF(row)];
 #pragma unroll
             for (int i = 0; i < chunk; ++i) {
                 const lanes_t sum = (lanes_t)(weight) * v_priv[i] + acc[row][i];
@@ -346,20 +324,31 @@ SPECIALISED void accumulate_pv(local float *acc_rows, local const float *weights
     for (int row = 0; row < ROW_REGS; ++row) {
 #pragma unroll
         for (int i = 0; i < chunk; ++i)
-            AT(acc_rows, row * HEAD_DIM_V + first_d + i * LANES) = acc[row][i];
+            AT(acc_chunk, row * HEAD_DIM_V + i * LANES) = acc[row][i];
     }
 }
 
-/* All of head_dim_v: whole chunks, then what is left. */
-SPECIALISED void accumulate_pv_rows(local float *acc_rows, local const float *weights, value_pointer v, const key_block *keys,
-                                      const upcoming_rows *upcoming, const int masked)
+/* A block, once all scores are there: weights, and the weighted V rows of all of head_dim_v, in whole chunks and the rest. */
+SPECIALISED void add_block(local float *scores, local float *state_max, local float *state_sum, local float *acc,
+                           value_pointer v, const key_block *keys, const key_block *next, const attention_args *args,
+                           const int_lanes_t *first_keys, const int_lanes_t *past_keys, const int masked)
 {
-    int vector = 0;
-    for (; vector + PV_CHUNK <= V_VECTORS; vector += PV_CHUNK)
-        accumulate_pv(acc_rows, weights, v, keys, upcoming, vector, PV_CHUNK, masked);
+    for (int i = 0; i < SCORE_VECTORS; ++i)
+        softmax_update(scores + i * KEY_VECTORS * LANES, state_max + i * LANES, state_sum + i * LANES,
+                       acc + i * SCORE_STATES * HEAD_DIM_V, first_keys[i] - keys->first_key,
+                       past_keys[i] - keys->first_key, masked);
+    for (int state = 0; state < NUM_STATES; state += ROW_REGS) {
+        local float *acc_rows = acc + state * HEAD_DIM_V;
+        local const float *weights = scores + state / SCORE_STATES * KEY_VECTORS * LANES;
+        const int lane_state = state % SCORE_STATES;
+        const value_pointer v_head = v + (ulong)(state / BLOCK_Q) * args->v_head_stride;
+        int vector = 0;
+        for (; vector + PV_CHUNK <= V_VECTORS; vector += PV_CHUNK)
+            accumulate_pv(acc_rows, weights, lane_state, v_head, keys, next, vector, PV_CHUNK, masked);
 #if V_VECTORS % PV_CHUNK != 0
-    accumulate_pv(acc_rows, weights, v, keys, upcoming, vector, V_VECTORS % PV_CHUNK, masked);
+        accumulate_pv(acc_rows, weights, lane_state, v_head, keys, next, vector, V_VECTORS % PV_CHUNK, masked);
 #endif
+    }
 }
 
 __attribute__((reqd_work_group_size(1, 1, 1))) kernel void
@@ -370,10 +359,10 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
               local float *restrict tiles)
 {
     local float *q_tile = tiles;
-    local float *acc = q_tile + NUM_ROWS * HEAD_DIM;
-    local float *row_sum = acc + NUM_ROWS * HEAD_DIM_V;
-    local float *s_tile = row_sum + NUM_ROWS * KEY_LANES;
-    local float *row_max = s_tile + BLOCK_Q * BLOCK_KV;
+    local float *acc = q_tile + NUM_STATES * HEAD_DIM;
+    local float *scores = acc + NUM_STATES * HEAD_DIM_V;
+    local float *state_sum = scores + NUM_STATES * BLOCK_KV;
+    local float *state_max = state_sum + SCORE_VECTORS * LANES;
     const results_t results = results_at(out, states, denominators, sinks, partial_acc, partial_sums, &args);
 
     const int num_head_blocks = args.num_kv_heads / HEADS;
@@ -382,18 +371,16 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     const sequence_t sequence = load_sequence(plan, &args, item.sequence);
 
     load_q_tile(q_tile, q, &sequence, &args, &item, first_head);
-    int first_key[BLOCK_Q];
-    int past_key[BLOCK_Q];
-    for (int row = 0; row < BLOCK_Q; ++row) {
-        const key_range range = visible_keys(&sequence, &args, &item, row);
-        first_key[row] = range.first;
-        past_key[row] = range.past;
+    int_lanes_t first_keys[SCORE_VECTORS];
+    int_lanes_t past_keys[SCORE_VECTORS];
+    load_key_ranges(first_keys, past_keys, &sequence, &args, &item);
+    const int last_first = visible_keys(&sequence, &args, &item, BLOCK_Q - 1).first;
+    const int first_past = visible_keys(&sequence, &args, &item, 0).past;
+    for (int i = 0; i < SCORE_VECTORS * LANES; i += LANES) {
+        AT(state_max, i) = (lanes_t)(NO_LOGIT);
+        AT(state_sum, i) = (lanes_t)(0.0f);
     }
-    for (int row = 0; row < NUM_ROWS; ++row)
-        row_max[row] = NO_LOGIT;
-    for (int i = 0; i < NUM_ROWS * KEY_LANES; i += LANES)
-        AT(row_sum, i) = (lanes_t)(0.0f);
-    for (int i = 0; i < NUM_ROWS * HEAD_DIM_V; i += LANES)
+    for (int i = 0; i < NUM_STATES * HEAD_DIM_V; i += LANES)
         AT(acc, i) = (lanes_t)(0.0f);
 
     key_block blocks[2];
@@ -401,38 +388,18 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     load_key_block(&blocks[0], &cursor, &args, item.kv_begin, item.kv_end, first_head);
     for (int turn = 0; blocks[turn].num_keys > 0; turn = 1 - turn) {
         const key_block *keys = &blocks[turn];
-        key_block *next = &blocks[1 - turn];
-        load_key_block(next, &cursor, &args, keys->first_key + BLOCK_KV, item.kv_end, first_head);
-        const int masked = keys->first_key < first_key[BLOCK_Q - 1] || keys->first_key + BLOCK_KV > past_key[0];
+        load_key_block(&blocks[1 - turn], &cursor, &args, keys->first_key + BLOCK_KV, item.kv_end, first_head);
+        const key_block *next = &blocks[blocks[1 - turn].num_keys > 0 ? 1 - turn : turn];
 
-        for (int head = 0; head < HEADS; ++head) {
-            const key_pointer k_head = k + (ulong)head * args.k_head_stride;
-            const value_pointer v_head = v + (ulong)head * args.v_head_stride;
-            const key_block *following = next->num_keys > 0 ? next : keys;
-#if PREFETCH_ORDER == ORDER_OF_MEMORY
-            key_block part;
-            const upcoming_rows upcoming = rows_ahead(&part, k, v, following, head, &args);
-#else
-            const int ahead = (head + 1) % HEADS;
-            const upcoming_rows upcoming = {k + (ulong)ahead * args.k_head_stride, v + (ulong)ahead * args.v_head_stride,
-                                            head + 1 < HEADS ? keys : following};
-#endif
-            for (int rows = 0; rows < BLOCK_Q; rows += ROW_REGS) {
-                const int state = head * BLOCK_Q + rows;
-                local float *scores = s_tile + rows * BLOCK_KV;
-                for (int key = 0; key < BLOCK_KV; key += KEY_LANES)
-                    compute_qk(scores + key, q_tile + state * HEAD_DIM, k_head, keys, key, &upcoming, &args);
-                for (int row = 0; row < ROW_REGS; row += SCORE_ROWS)
-                    softmax_update(scores + row * BLOCK_KV, row_max + state + row, row_sum + (state + row) * KEY_LANES,
-                                   acc + (state + row) * HEAD_DIM_V,
-                                   SPREAD(int, first_key + rows + row) - keys->first_key,
-                                   SPREAD(int, past_key + rows + row) - keys->first_key, masked);
-                if (masked)
-                    accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, keys, &upcoming, 1);
-                else
-                    accumulate_pv_rows(acc + state * HEAD_DIM_V, scores, v_head, keys, &upcoming, 0);
-            }
+        for (int key = 0; key < BLOCK_KV; key += STEP_KEYS) {
+            for (int state = 0; state < NUM_STATES; state += SCORE_STATES)
+                compute_qk(scores + (state / SCORE_STATES * KEY_VECTORS + key / KEY_LANES) * LANES, q_tile, k, keys, next,
+                           key, state, &args);
         }
+        if (keys->first_key < last_first || keys->first_key + BLOCK_KV > first_past)
+            add_block(scores, state_max, state_sum, acc, v, keys, next, &args, first_keys, past_keys, 1);
+        else
+            add_block(scores, state_max, state_sum, acc, v, keys, next, &args, first_keys, past_keys, 0);
     }
 
     for (int head = 0; head < HEADS; ++head) {
@@ -441,7 +408,8 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
             const int packed_row = item.first_row + row;
             const int state = head * BLOCK_Q + row;
             local const float *from = acc + state * HEAD_DIM_V;
-            const row_sums sums = {row_max[state], sum_of_row(row_sum + state * KEY_LANES)};
+            const row_sums sums = {state_max[state / SCORE_STATES * LANES + LANE_OF(0, state % SCORE_STATES)],
+                                   sum_of_state(state_sum, state)};
             if (item.partial >= 0) {
                 const ulong index = partial_row(&args, item.partial, row, kv_head);
                 results.partial_sums[index] = (float2)(sums.max, sums.sum);

@@ -99,53 +99,61 @@ static inline void transpose(lanes_t *block)
  * have. The leaves are taken in the order FOLD_LEAF(0), FOLD_LEAF(1), ... to come out in lanes 0, 1, ...
  */
 #define FOLD_LEAF(position) ((position) % (LANES / 4) * 4 + (position) / (LANES / 4))
+#define FOLD_POSITION(leaf) ((leaf) % 4 * (LANES / 4) + (leaf) / 4)
 
 #if LANES == 16
 static inline lanes_t fold_8(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.lo, b.lo) + (lanes_t)(a.hi, b.hi);
+    return (lanes_t)(a.lo, b.lo) +
+           (lanes_t)(a.hi, b.hi);
 }
 
 static inline lanes_t fold_4(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.s0123, a.s89ab, b.s0123, b.s89ab) + (lanes_t)(a.s4567, a.scdef, b.s4567, b.scdef);
+    return (lanes_t)(a.s0123, a.s89ab, b.s0123, b.s89ab) +
+           (lanes_t)(a.s4567, a.scdef, b.s4567, b.scdef);
 }
 
 static inline lanes_t fold_2(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.s01, b.s01, a.s45, b.s45, a.s89, b.s89, a.scd, b.scd) +
-           (lanes_t)(a.s23, b.s23, a.s67, b.s67, a.sab, b.sab, a.sef, b.sef);
+    return (lanes_t)(a.s0, a.s1, b.s0, b.s1, a.s4, a.s5, b.s4, b.s5, a.s8, a.s9, b.s8, b.s9, a.sc, a.sd, b.sc, b.sd) +
+           (lanes_t)(a.s2, a.s3, b.s2, b.s3, a.s6, a.s7, b.s6, b.s7, a.sa, a.sb, b.sa, b.sb, a.se, a.sf, b.se, b.sf);
 }
 
 static inline lanes_t fold_1(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.s02, b.s02, a.s46, b.s46, a.s8a, b.s8a, a.sce, b.sce) +
-           (lanes_t)(a.s13, b.s13, a.s57, b.s57, a.s9b, b.s9b, a.sdf, b.sdf);
+    return (lanes_t)(a.s0, a.s2, b.s0, b.s2, a.s4, a.s6, b.s4, b.s6, a.s8, a.sa, b.s8, b.sa, a.sc, a.se, b.sc, b.se) +
+           (lanes_t)(a.s1, a.s3, b.s1, b.s3, a.s5, a.s7, b.s5, b.s7, a.s9, a.sb, b.s9, b.sb, a.sd, a.sf, b.sd, b.sf);
 }
 #elif LANES == 8
 static inline lanes_t fold_4(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.lo, b.lo) + (lanes_t)(a.hi, b.hi);
+    return (lanes_t)(a.lo, b.lo) +
+           (lanes_t)(a.hi, b.hi);
 }
 
 static inline lanes_t fold_2(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.s01, b.s01, a.s45, b.s45) + (lanes_t)(a.s23, b.s23, a.s67, b.s67);
+    return (lanes_t)(a.s0, a.s1, b.s0, b.s1, a.s4, a.s5, b.s4, b.s5) +
+           (lanes_t)(a.s2, a.s3, b.s2, b.s3, a.s6, a.s7, b.s6, b.s7);
 }
 
 static inline lanes_t fold_1(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.s02, b.s02, a.s46, b.s46) + (lanes_t)(a.s13, b.s13, a.s57, b.s57);
+    return (lanes_t)(a.s0, a.s2, b.s0, b.s2, a.s4, a.s6, b.s4, b.s6) +
+           (lanes_t)(a.s1, a.s3, b.s1, b.s3, a.s5, a.s7, b.s5, b.s7);
 }
 #else
 static inline lanes_t fold_2(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.s01, b.s01) + (lanes_t)(a.s23, b.s23);
+    return (lanes_t)(a.s0, a.s1, b.s0, b.s1) +
+           (lanes_t)(a.s2, a.s3, b.s2, b.s3);
 }
 
 static inline lanes_t fold_1(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.s02, b.s02) + (lanes_t)(a.s13, b.s13);
+    return (lanes_t)(a.s0, a.s2, b.s0, b.s2) +
+           (lanes_t)(a.s1, a.s3, b.s1, b.s3);
 }
 #endif
 
@@ -163,16 +171,30 @@ SPECIALISED lanes_t fold(lanes_t a, lanes_t b, const int num_leaves)
     return num_leaves == LANES / 4 ? fold_2(a, b) : fold_1(a, b);
 }
 
-static inline float largest_lane(lanes_t a)
+/* For each lane, the largest of those whose leaves lie a multiple of `apart` (a constant power of two) from its own. */
+SPECIALISED lanes_t largest_of_leaves(lanes_t a, const int apart)
 {
 #if LANES == 16
-    const float8 half_lanes = fmax(a.lo, a.hi);
-    const float4 b = fmax(half_lanes.lo, half_lanes.hi);
+    if (apart <= 1)
+        a = larger(a.s45670123cdef89ab, a);
+    if (apart <= 2)
+        a = larger(a.s89abcdef01234567, a);
+    if (apart <= 4)
+        a = larger(a.s1032547698badcfe, a);
+    if (apart <= 8)
+        a = larger(a.s23016745ab89efcd, a);
 #elif LANES == 8
-    const float4 b = fmax(a.lo, a.hi);
+    if (apart <= 1)
+        a = larger(a.s45670123, a);
+    if (apart <= 2)
+        a = larger(a.s10325476, a);
+    if (apart <= 4)
+        a = larger(a.s23016745, a);
 #else
-    const float4 b = a;
+    if (apart <= 1)
+        a = larger(a.s1032, a);
+    if (apart <= 2)
+        a = larger(a.s2301, a);
 #endif
-    const float2 c = fmax(b.lo, b.hi);
-    return fmax(c.x, c.y);
+    return a;
 }

@@ -40,7 +40,7 @@ typedef struct clattn_tile {
     int32_t lanes;            /* float32 per vector (vector family), else 1 */
     int32_t sub_group_size;   /* work-items that the compiler is told to run as one (simt family), 0 = its choice */
     int32_t accumulators;     /* vectors of results kept in registers (vector decode), 0 = by the processor */
-    int32_t prefetch_order;   /* of the rows to come (vector decode): 0 = of the work, 1 = of memory, 2 = none are */
+    int32_t qk_keys;          /* keys whose scores are summed at a time (vector decode); 0 = as many as suit */
     int32_t groups_per_unit;  /* decode: keys are split until a compute unit has so many work-groups; prefill: 0 */
     int32_t min_split_tokens; /* decode: a share of the keys below it is not worth a split; prefill: 0 */
 } clattn_tile;

@@ -155,15 +155,15 @@ static kernel_rounds vector_decode_rounds(const clattn_tile_request *request, co
     const int64_t k_vectors = clattn_ceil_div(request->head_dim, lanes);
     const int64_t v_vectors = clattn_ceil_div(request->head_dim_v, lanes);
     const int64_t offsets = 2 * loop(keys, 0);
-    const int64_t ahead = loop(keys, 0); /* with prefetches in the order of memory */
-    const int64_t qk = loop(keys / lanes, loop(lanes, loop(k_vectors, 0)));
-    const int64_t softmax = loop(keys / lanes, 0) + loop(v_vectors, 0);
+    const int64_t qk = loop(keys, loop(num_rows, loop(k_vectors, 0)));
+    const int64_t softmax = loop(num_rows, 2 * loop(keys, 0) + loop(v_vectors, 0));
     const int64_t pv = loop(v_vectors, loop(keys, 0)); /* of one row at least */
     const int64_t load = loop(tile->heads, loop(tile->block_q, loop(k_vectors, 0)));
     const int64_t store = loop(tile->heads, loop(tile->block_q, 2 * loop(v_vectors, 0)));
     return (kernel_rounds){
-        .item = load + loop(tile->block_q, 0) + loop(num_rows, 0) + loop(num_rows * v_vectors, 0) + 2 * offsets + store,
-        .block = 1 + offsets + loop(tile->heads, ahead + loop(tile->block_q, qk + loop(1, softmax) + 2 * pv)),
+        .item = load + loop(tile->block_q, 0) + loop(num_rows, loop(lanes, 0)) + loop(num_rows * v_vectors, 0) +
+                2 * offsets + store,
+        .block = 1 + offsets + qk + softmax + loop(num_rows, pv),
         .finished_rows = num_rows,
     };
 }

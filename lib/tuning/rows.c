@@ -28,11 +28,17 @@ static int32_t num_units(const clattn_device_facts *facts)
     return units > 0 ? (int32_t)units : 1;
 }
 
-/* The largest divisor of num_heads whose states stay within a core's second-level cache. */
-static int32_t heads_within_cache(const clattn_tile_request *request, clattn_tile *tile)
+/*
+ * kv heads of a decode work-group: all, where a token's lie together, so that memory is read in a line, as far as their
+ * states stay in a core's second-level cache; elsewhere as many as fill a vector of scores, and at least 4, since each
+ * is a place of its own to read from (Zen 5, pages of 16 tokens: 1.2 times as fast as single heads and as all of 32).
+ */
+static int32_t heads_of_decode(const clattn_tile_request *request, clattn_tile *tile)
 {
     const int64_t cache_bytes = 256 * 1024;
-    for (int32_t heads = request->num_kv_heads; heads > 1; --heads) {
+    const int32_t filling = tile->lanes / tile->block_q;
+    const int32_t most = request->token_major ? request->num_kv_heads : filling > 4 ? filling : 4;
+    for (int32_t heads = most < request->num_kv_heads ? most : request->num_kv_heads; heads > 1; --heads) {
         tile->heads = heads;
         if (request->num_kv_heads % heads == 0 &&
             clattn_tile_local_bytes(request, CLATTN_PHASE_DECODE, tile) <= cache_bytes)
@@ -42,17 +48,18 @@ static int32_t heads_within_cache(const clattn_tile_request *request, clattn_til
 }
 
 /*
- * Keys of a decode block: 16, since more at once are more pages at once, and the reads get slower; 8 where 16 of all
- * heads would not stay in a core's first-level cache between the request for a row and its use (Zen 5, llama-3-8b:
- * 1.10 to 1.20 times as fast; where 16 do stay, up to 1.2 times as slow). Which is so for 16-bit storage: the row does
- * not know the storage.
+ * Keys of a decode block: up to 16 KiB of K and V of 16 bits, since those of the next block are asked for meanwhile,
+ * and both have to stay in a core's first-level cache. Fewer than 2 would leave nothing to ask for, more than 16 are
+ * more pages at once. Twice as wide storage likes no other number: results do not depend on what the plan knows of it.
  */
-static int32_t keys_within_cache(const clattn_tile_request *request, const clattn_tile *tile)
+static int32_t keys_of_decode(const clattn_tile_request *request, const clattn_tile *tile)
 {
-    const int64_t cache_bytes = 48 * 1024;
-    const int64_t row_bytes = 2 * ((int64_t)request->head_dim + request->head_dim_v);
-    const bool rows_pair = tile->lanes <= 8 || tile->block_q % 2 == 0;
-    return 16 * tile->heads * row_bytes > cache_bytes && rows_pair ? 8 : 16;
+    const int64_t cache_bytes = 16 * 1024;
+    const int64_t key_bytes = 2 * tile->heads * ((int64_t)request->head_dim + request->head_dim_v);
+    int32_t keys = clattn_tile_decode_keys(tile);
+    while (keys < 16 && (keys < 2 || 2 * keys * key_bytes <= cache_bytes))
+        keys *= 2;
+    return keys;
 }
 
 static void vector_row(const clattn_device_facts *facts, const clattn_tile_request *request, clattn_row *row)
@@ -71,9 +78,8 @@ static void vector_row(const clattn_device_facts *facts, const clattn_tile_reque
                             .work_group_size = 1,
                             .heads = 1,
                             .lanes = whole_vectors ? lanes : 8};
-    if (request->token_major)
-        decode->heads = heads_within_cache(request, decode);
-    decode->block_kv = keys_within_cache(request, decode);
+    decode->heads = heads_of_decode(request, decode);
+    decode->block_kv = keys_of_decode(request, decode);
 }
 
 /* A row of work-items of the prefill kernel. */

@@ -77,10 +77,19 @@ static int32_t vector_row_block(const clattn_tile *tile)
     return tile->lanes * (tile->lanes == 16 ? 4 : 2);
 }
 
-/* Rows whose scores share a vector: SCORE_ROWS of the vector decode kernel. */
-static int32_t vector_score_rows(const clattn_tile *tile)
+/* Keys of a vector of scores in the vector decode kernel: KEY_LANES. */
+static int32_t vector_key_lanes(const clattn_tile *tile)
 {
-    return tile->lanes == 16 && tile->block_kv == 8 ? 2 : 1;
+    int32_t key_lanes = tile->lanes;
+    for (int64_t states = (int64_t)tile->heads * tile->block_q; key_lanes > 1 && states % 2 == 0; states /= 2)
+        key_lanes /= 2;
+    return key_lanes;
+}
+
+int32_t clattn_tile_decode_keys(const clattn_tile *tile)
+{
+    const int32_t key_lanes = vector_key_lanes(tile);
+    return tile->qk_keys > key_lanes ? tile->qk_keys : key_lanes;
 }
 
 static int32_t simt_lanes_per_key(const clattn_tile_request *request)
@@ -106,7 +115,7 @@ int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase
     if (request->family == CLATTN_FAMILY_VECTOR) {
         if (phase == CLATTN_PHASE_PREFILL) /* with the converted K and V of 16-bit storage */
             return float_bytes * (q * (d + d_v + 4) + kv * (vector_row_block(tile) + d + d_v));
-        return float_bytes * (tile->heads * q * (d + d_v + tile->lanes / vector_score_rows(tile) + 1) + q * kv);
+        return float_bytes * tile->heads * q * (d + d_v + kv + 2 * vector_key_lanes(tile));
     }
     const int64_t common = float_bytes * (padded(tile->work_group_size) + padded(q) + padded(q * (kv + 1))) +
                            SIMT_ROW_BYTES * padded(q) + SIMT_KEY_BYTES * kv;
@@ -141,6 +150,11 @@ static clattn_status check_split(clattn_family family, clattn_phase phase, const
     return CLATTN_OK;
 }
 
+static bool is_power_of_two(int32_t value)
+{
+    return value > 0 && (value & (value - 1)) == 0;
+}
+
 /* What is the vector family's own, or that of its decode kernel. */
 static clattn_status check_vectors(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile,
                                    clattn_error *error)
@@ -153,7 +167,7 @@ static clattn_status check_vectors(const clattn_tile_request *request, clattn_ph
                        "tuning: lanes is %d, expected 4, 8 or 16", (int)tile->lanes);
     if (family != CLATTN_FAMILY_VECTOR || phase != CLATTN_PHASE_DECODE) {
         CLATTN_TRY(check_absent("heads", tile->heads, 1, family, phase, error));
-        CLATTN_TRY(check_absent("prefetch_order", tile->prefetch_order, 0, family, phase, error));
+        CLATTN_TRY(check_absent("qk_keys", tile->qk_keys, 0, family, phase, error));
         return check_absent("accumulators", tile->accumulators, 0, family, phase, error);
     }
     CLATTN_REQUIRE(error, tile->heads >= 1 && request->num_kv_heads % tile->heads == 0, CLATTN_INVALID_TUNING,
@@ -161,14 +175,10 @@ static clattn_status check_vectors(const clattn_tile_request *request, clattn_ph
                    (int)request->num_kv_heads);
     CLATTN_REQUIRE(error, tile->accumulators == 0 || tile->accumulators == 8 || tile->accumulators == 16,
                    CLATTN_INVALID_TUNING, "tuning: accumulators is %d, expected 0, 8 or 16", (int)tile->accumulators);
-    CLATTN_REQUIRE(error, tile->prefetch_order >= 0 && tile->prefetch_order <= 2, CLATTN_INVALID_TUNING,
-                   "tuning: prefetch_order is %d, expected 0, 1 or 2", (int)tile->prefetch_order);
+    CLATTN_REQUIRE(error, tile->qk_keys == 0 || (tile->qk_keys <= 16 && is_power_of_two(tile->qk_keys)),
+                   CLATTN_INVALID_TUNING, "tuning: qk_keys is %d, expected 0 or a power of two up to 16",
+                   (int)tile->qk_keys);
     return CLATTN_OK;
-}
-
-static bool is_power_of_two(int32_t value)
-{
-    return value > 0 && (value & (value - 1)) == 0;
 }
 
 /* A sub-group that the compiler is told to make: of a size that the device could have, whole ones in a work-group. */
@@ -185,20 +195,15 @@ static clattn_status check_sub_group(const clattn_device_facts *facts, const cla
     return CLATTN_OK;
 }
 
-/* Scores are vectors of one row, or of two rows of 8 keys: those are even in number, with two sums for each. */
+/* A block is whole vectors of scores, and whole sets of keys that are summed at a time. */
 static clattn_status check_vector_decode(const clattn_tile_request *request, const clattn_tile *tile,
                                          clattn_error *error)
 {
-    const bool shares_vectors = vector_score_rows(tile) == 2;
-    CLATTN_REQUIRE(error, tile->block_kv % tile->lanes == 0 || shares_vectors, CLATTN_INVALID_TUNING,
-                   "tuning: block_kv is %d, expected a multiple of %d on this device", (int)tile->block_kv,
-                   (int)tile->lanes);
-    CLATTN_REQUIRE(error, !shares_vectors || tile->block_q % 2 == 0, CLATTN_INVALID_TUNING,
-                   "tuning: block_q is %d, expected an even number with a block_kv of 8 and 16 lanes",
-                   (int)tile->block_q);
-    CLATTN_REQUIRE(error, !shares_vectors || tile->accumulators != 8 || tile->block_q % 8 != 0, CLATTN_INVALID_TUNING,
-                   "tuning: accumulators is 8, expected 16 with a block_kv of 8, 16 lanes and a block_q of %d",
-                   (int)tile->block_q);
+    const int32_t keys = clattn_tile_decode_keys(tile);
+    CLATTN_REQUIRE(
+        error, tile->block_kv % keys == 0, CLATTN_INVALID_TUNING,
+        "tuning: block_kv is %d, expected a multiple of %d with lanes %d, heads %d, block_q %d and qk_keys %d",
+        (int)tile->block_kv, (int)keys, (int)tile->lanes, (int)tile->heads, (int)tile->block_q, (int)tile->qk_keys);
     CLATTN_REQUIRE(error, request->head_dim % tile->lanes == 0 && request->head_dim_v % tile->lanes == 0,
                    CLATTN_INVALID_TUNING, "tuning: lanes is %d, expected a divisor of head_dim %d and head_dim_v %d",
                    (int)tile->lanes, (int)request->head_dim, (int)request->head_dim_v);

@@ -60,6 +60,9 @@ clattn_family clattn_family_of(const clattn_device_facts *facts);
 /* Why that one. */
 void clattn_family_explain(const clattn_device_facts *facts, char reason[CLATTN_SENTENCE_BYTES]);
 
+/* Keys that fill whole vectors of scores in the vector decode kernel: a block is a multiple of them. */
+int32_t clattn_tile_decode_keys(const clattn_tile *tile);
+
 /* Local memory that a tile's kernel uses, in bytes. */
 int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile);
 

@@ -21,11 +21,11 @@
 
 static const clattn_tunable vector_decode[] = {
     TUNABLE(block_q, "BLOCK_Q", 1, 2, 4, 8, 16, 32),
-    TUNABLE(block_kv, "BLOCK_KV", 8, 16, 32, 48, 64),
+    TUNABLE(block_kv, "BLOCK_KV", 2, 4, 8, 16, 32),
     TUNABLE(heads, "HEADS", 1, 2, 4, 8, 16, 32),
     TUNABLE(lanes, "LANES", 4, 8, 16),
     TUNABLE(accumulators, "ACCUMULATORS", 0, 8, 16),
-    TUNABLE(prefetch_order, "PREFETCH_ORDER", 0, 1, 2),
+    TUNABLE(qk_keys, "QK_KEYS", 0, 1, 2, 4),
     TUNABLE(groups_per_unit, HOST_ALONE, 1, 2, 4, 8, 16, 32),
     TUNABLE(min_split_tokens, HOST_ALONE, 64, 128, 256, 512, 1024),
 };

@@ -108,7 +108,7 @@ static void print_tile(clattn_phase phase, const clattn_tile *tile)
     print_integer("lanes", tile->lanes);
     print_integer("sub_group_size", tile->sub_group_size);
     print_integer("accumulators", tile->accumulators);
-    print_integer("prefetch_order", tile->prefetch_order);
+    print_integer("qk_keys", tile->qk_keys);
     print_integer("groups_per_unit", tile->groups_per_unit);
     print_integer("min_split_tokens", tile->min_split_tokens);
 }

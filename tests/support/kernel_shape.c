@@ -15,6 +15,16 @@ static int64_t divide_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
+/* The keys whose scores share a vector in cl/vector/decode.cl: its lanes, by the states that fill the others. */
+static int32_t keys_of_vector(const kernel_shape *shape)
+{
+    const int64_t states = (int64_t)shape->heads * shape->block_q;
+    int32_t common = shape->lanes;
+    while (states % common != 0)
+        common /= 2;
+    return shape->lanes / common;
+}
+
 /* cl/vector/vector.cl, prefill.cl and decode.cl. */
 static const char *vector_error(const kernel_shape *shape)
 {
@@ -28,9 +38,11 @@ static const char *vector_error(const kernel_shape *shape)
     }
     if (shape->head_dim % lanes != 0 || shape->head_dim_v % lanes != 0)
         return "LANES must divide both head dimensions";
-    if (lanes == 16 && shape->block_kv == 8)
-        return shape->block_q % 2 == 0 ? NULL : "8 keys of 16 lanes need an even number of rows";
-    return shape->block_kv % lanes == 0 ? NULL : "BLOCK_KV must be a multiple of LANES, or 8";
+    const int32_t keys = keys_of_vector(shape);
+    const int32_t qk_keys = shape->qk_keys > 0 ? shape->qk_keys : 1;
+    if (shape->block_kv % keys != 0 || shape->block_kv % qk_keys != 0)
+        return "BLOCK_KV must be a multiple of QK_KEYS, and of the keys of a vector of scores";
+    return qk_keys % keys == 0 || keys % qk_keys == 0 ? NULL : "QK_KEYS must divide the keys of a vector of scores";
 }
 
 /* cl/simt/tile.cl, prefill.cl and decode.cl. */
@@ -57,13 +69,12 @@ const char *kernel_shape_error(const kernel_shape *shape)
     return vector ? vector_error(shape) : simt_error(shape);
 }
 
-/* The one local argument: q_tile, acc, row_sum, s_tile, row_max. */
+/* The one local argument: q_tile, acc, scores, state_sum, state_max. */
 static int64_t vector_decode_bytes(const kernel_shape *shape)
 {
-    const int64_t rows = (int64_t)shape->heads * shape->block_q;
-    const int32_t sums_per_row = shape->block_kv < shape->lanes ? shape->block_kv : shape->lanes;
-    return FLOAT_BYTES * (rows * shape->head_dim + rows * shape->head_dim_v + rows * sums_per_row +
-                          (int64_t)shape->block_q * shape->block_kv + rows);
+    const int64_t states = (int64_t)shape->heads * shape->block_q;
+    return FLOAT_BYTES * (states * shape->head_dim + states * shape->head_dim_v + states * shape->block_kv +
+                          2 * states * keys_of_vector(shape));
 }
 
 /* q_tile, acc, s_tile, row_max, row_sum, first_key, past_key, and k_tile or v_tile behind the place of a k_tile. */

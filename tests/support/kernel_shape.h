@@ -28,6 +28,7 @@ typedef struct kernel_shape {
     int32_t work_group_size;
     int32_t lanes;
     int32_t heads;
+    int32_t qk_keys;
     bool converts_k; /* 16-bit storage */
     bool converts_v;
 } kernel_shape;

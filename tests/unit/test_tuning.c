@@ -3,6 +3,7 @@
  * Tiles against the facts of faked devices: what the default rows promise on every one of them, and each field of the
  * override. Their numbers are free to change; that every kernel can run them is not.
  */
+#include "support/tile_shape.h"
 #include "tuning/resolve.h"
 
 #include <setjmp.h>
@@ -97,40 +98,6 @@ static void fail_request(const clattn_device_facts *facts, const clattn_tile_req
              tile->work_group_size, tile->heads);
 }
 
-/* The #error lines of cl/vector and cl/simt. */
-static bool vector_kernel_builds(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile)
-{
-    const int32_t lanes = tile->lanes;
-    if (lanes != 4 && lanes != 8 && lanes != 16)
-        return false;
-    if (phase == CLATTN_PHASE_PREFILL)
-        return tile->block_q % (lanes * (lanes == 16 ? 4 : 2)) == 0 && request->head_dim % 8 == 0;
-    const bool pairs = lanes == 16 && tile->block_kv == 8 && tile->block_q % 2 == 0;
-    return request->head_dim % lanes == 0 && request->head_dim_v % lanes == 0 && (tile->block_kv % lanes == 0 || pairs);
-}
-
-static bool simt_kernel_builds(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile)
-{
-    const int32_t size = tile->work_group_size;
-    if (size % tile->block_q != 0)
-        return false;
-    if (phase == CLATTN_PHASE_PREFILL)
-        return size % 16 == 0 && tile->block_q % (size / 16) == 0 && tile->block_kv % 16 == 0;
-    return size % (request->head_dim >= 32 ? 8 : 2) == 0;
-}
-
-static bool kernel_builds(const clattn_tile_request *request, clattn_phase phase, const clattn_tile *tile)
-{
-    switch (request->family) {
-    case CLATTN_FAMILY_VECTOR:
-        return tile->work_group_size == 1 && vector_kernel_builds(request, phase, tile);
-    case CLATTN_FAMILY_SIMT:
-        return tile->heads == 1 && simt_kernel_builds(request, phase, tile);
-    default:
-        return tile->heads == 1;
-    }
-}
-
 /* What the grids, the scheduler and the device ask of a row. */
 static void check_row(const clattn_device_facts *facts, const clattn_tile_request *request, const clattn_row *row)
 {
@@ -144,8 +111,12 @@ static void check_row(const clattn_device_facts *facts, const clattn_tile_reques
         if (tile->block_q < 1 || tile->block_kv < 1 || tile->work_group_size < 1 || tile->heads < 1 ||
             request->num_kv_heads % tile->heads != 0)
             fail_request(facts, request, "no tile", tile);
-        if (!kernel_builds(request, (clattn_phase)phase, tile))
-            fail_request(facts, request, "the kernel does not build", tile);
+        const kernel_shape shape = shape_of_tile(request, (clattn_phase)phase, tile);
+        const char *misfit = kernel_shape_error(&shape);
+        if (misfit != NULL)
+            fail_request(facts, request, misfit, tile);
+        if ((vector && tile->work_group_size != 1) || ((!vector || phase == CLATTN_PHASE_PREFILL) && tile->heads != 1))
+            fail_request(facts, request, "a work-group that the kernel does not have", tile);
         if ((uint32_t)tile->work_group_size > facts->max_work_group_size)
             fail_request(facts, request, "more work-items than the device has", tile);
         if (plain ? local_bytes != 0 : local_bytes <= 0 || local_bytes > (int64_t)facts->local_memory_bytes)
@@ -499,7 +470,11 @@ static void tiles_that_no_kernel_runs_are_refused(void **state)
     (void)state;
     refuse_override(vector, &(clattn_tuning){.block_q = 63}, "block_q is 63, expected a multiple of 64");
     refuse_override(vector, &(clattn_tuning){.num_queries_per_block = 15}, "block_q is 60");
-    refuse_override(vector, &(clattn_tuning){.block_kv = 24}, "block_kv is 24, expected a multiple of 16");
+    clattn_tile one_state = require_override(vector, NULL).tiles[CLATTN_PHASE_DECODE];
+    one_state.heads = 1;
+    one_state.block_q = 1;
+    one_state.block_kv = 24;
+    refuse_override(vector, &(clattn_tuning){.decode_tile = &one_state}, "block_kv is 24, expected a multiple of 16");
     refuse_override(vector, &(clattn_tuning){.work_group_size = 2}, "work_group_size is 2");
     refuse_override(vector, &(clattn_tuning){.num_warps = 1}, "work_group_size is 8");
     refuse_override(simt, &(clattn_tuning){.block_q = 24}, "block_q 24");

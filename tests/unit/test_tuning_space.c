@@ -2,12 +2,12 @@
 /*
  * What there is to choose from, on faked devices: the default row of every family is a candidate on all that the
  * family can run on, what clattn_tuning_check() lets pass compiles and fits by what the kernels' sources say
- * (kernel_shape.h), and a plan takes it. Nothing is compiled here.
+ * (tile_shape.h), and a plan takes it. Nothing is compiled here.
  */
 #include "attention/geometry.h"
 #include "attention/variant.h"
 #include "runtime/sources.h"
-#include "support/kernel_shape.h"
+#include "support/tile_shape.h"
 #include "tuning/tunables.h"
 
 #include <clattn/tuning_space.h>
@@ -174,29 +174,9 @@ static void the_default_row_runs_everywhere(void **state)
 
 /* ---- candidates ---- */
 
-static shape_kernel kernel_of(clattn_family family, clattn_phase phase)
-{
-    if (family == CLATTN_FAMILY_PLAIN)
-        return SHAPE_PLAIN;
-    if (family == CLATTN_FAMILY_VECTOR)
-        return phase == CLATTN_PHASE_DECODE ? SHAPE_VECTOR_DECODE : SHAPE_VECTOR_PREFILL;
-    return phase == CLATTN_PHASE_DECODE ? SHAPE_SIMT_DECODE : SHAPE_SIMT_PREFILL;
-}
-
 static void require_fit(const question *q, const clattn_tile *tile)
 {
-    const kernel_shape shape = {
-        .kernel = kernel_of(q->request.family, q->phase),
-        .head_dim = q->request.head_dim,
-        .head_dim_v = q->request.head_dim_v,
-        .block_q = tile->block_q,
-        .block_kv = tile->block_kv,
-        .work_group_size = tile->work_group_size,
-        .lanes = tile->lanes,
-        .heads = tile->heads,
-        .converts_k = true,
-        .converts_v = true,
-    };
+    const kernel_shape shape = shape_of_tile(&q->request, q->phase, tile);
     const char *misfit = kernel_shape_error(&shape);
     if (misfit != NULL)
         fail_tile(q, tile, misfit);
@@ -351,10 +331,10 @@ static void what_does_not_fit_is_refused_with_its_reason(void **state)
     refuse_tile(EIGHT_LANES, decode, FIELD(lanes), 16, "lanes is 16, the device's vectors have 8");
     refuse_tile(POCL, decode, FIELD(accumulators), 12, "accumulators is 12, expected 0, 8 or 16");
     refuse_tile(POCL, prefill, FIELD(accumulators), 8, "accumulators is 8, but for vector prefill it can only be 0");
-    refuse_tile(POCL, decode, FIELD(block_q), 1,
-                "block_q is 1, expected an even number with a block_kv of 8 and 16 lanes");
-    refuse_tile(POCL, decode, FIELD(prefetch_order), 3, "prefetch_order is 3, expected 0, 1 or 2");
-    refuse_tile(MALI, decode, FIELD(prefetch_order), 1, "prefetch_order is 1, but for simt decode it can only be 0");
+    refuse_tile(POCL, decode, FIELD(qk_keys), 3, "qk_keys is 3, expected 0 or a power of two up to 16");
+    refuse_tile(POCL, decode, FIELD(qk_keys), 16,
+                "block_kv is 4, expected a multiple of 16 with lanes 16, heads 8, block_q 4 and qk_keys 16");
+    refuse_tile(MALI, decode, FIELD(qk_keys), 1, "qk_keys is 1, but for simt decode it can only be 0");
     refuse_tile(POCL, decode, FIELD(sub_group_size), 8, "sub_group_size is 8, but for vector decode it can only be 0");
     refuse_tile(MALI, decode, FIELD(sub_group_size), 8, "on this device a kernel cannot ask for one");
     refuse_tile(INTEL, prefill, FIELD(sub_group_size), 4, "expected a power of two from 8 on");
