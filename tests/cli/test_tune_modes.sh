@@ -34,7 +34,7 @@ holds 'len(told) == 6 and all(case["family"] == "vector" and case["refusal"] is 
 holds '[len(case["q_lens"]) for case in told] == [1, 5, 20, 1, 3, 16]'
 holds 'all((case["decode"] is None) == (case["q_lens"][0] > 1) == (case["prefill"] is not None) for case in told)'
 holds 'all(tile["level"] == "default" and tile["row"] is None and tile["block_kv"] > 0 and tile["lanes"] > 0 and
-           "prefetch_order" in tile for case in told for tile in [case["decode"] or case["prefill"]])'
+           "qk_keys" in tile for case in told for tile in [case["decode"] or case["prefill"]])'
 holds 'all(0 < case["roofline_fraction"] < 1.5 and case["predicted_ms"] > 0 and
            abs(case["predicted_ms"] / case["median_ms"] / case["roofline_fraction"] - 1) < 1e-6 for case in told)'
 holds 'all(abs(case["predicted_ms"] * 1e-3 / max(case["flops"] / case["peak_gflops"],
