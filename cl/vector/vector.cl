@@ -20,11 +20,7 @@ typedef PASTE(int, LANES) int_lanes_t;
 #define LANE_INDEX ((int4)(0, 1, 2, 3))
 #endif
 
-/*
- * Asks for the cache line of an address, into the first-level cache. What does not stay there comes back from the
- * second level. Asked for into the second level, some rows come at less than two thirds of the rate on Zen 5 (16-bit
- * rows of 128 bytes, float32 rows of one kv head), and others 3 % faster.
- */
+/* Asks for the cache line of an address, into the first-level cache; what does not stay there comes back from the second. */
 #define CACHE_LINE_BYTES 64
 #if defined(__x86_64__) || defined(__aarch64__) /* compiled for the CPU itself; no other target need know the builtin */
 #define PREFETCH(address) __builtin_prefetch((const void *)(size_t)(address), 0, 3)
