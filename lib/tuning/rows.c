@@ -54,7 +54,7 @@ static int32_t heads_of_decode(const clattn_tile_request *request, clattn_tile *
  */
 static int32_t keys_of_decode(const clattn_tile_request *request, const clattn_tile *tile)
 {
-    const int64_t cache_bytes = 16 * 1024;
+    const int64_t cache_bytes = 8 * 1024;
     const int64_t key_bytes = 2 * tile->heads * ((int64_t)request->head_dim + request->head_dim_v);
     int32_t keys = clattn_tile_decode_keys(tile);
     while (keys < 16 && (keys < 2 || 2 * keys * key_bytes <= cache_bytes))

@@ -333,7 +333,7 @@ static void what_does_not_fit_is_refused_with_its_reason(void **state)
     refuse_tile(POCL, prefill, FIELD(accumulators), 8, "accumulators is 8, but for vector prefill it can only be 0");
     refuse_tile(POCL, decode, FIELD(qk_keys), 3, "qk_keys is 3, expected 0 or a power of two up to 16");
     refuse_tile(POCL, decode, FIELD(qk_keys), 16,
-                "block_kv is 4, expected a multiple of 16 with lanes 16, heads 8, block_q 4 and qk_keys 16");
+                "block_kv is 2, expected a multiple of 16 with lanes 16, heads 8, block_q 4 and qk_keys 16");
     refuse_tile(MALI, decode, FIELD(qk_keys), 1, "qk_keys is 1, but for simt decode it can only be 0");
     refuse_tile(POCL, decode, FIELD(sub_group_size), 8, "sub_group_size is 8, but for vector decode it can only be 0");
     refuse_tile(MALI, decode, FIELD(sub_group_size), 8, "on this device a kernel cannot ask for one");
