@@ -16,7 +16,7 @@ static const struct {
     size_t offset;
 } fields[] = {
     FIELD(block_q),        FIELD(block_kv),     FIELD(work_group_size), FIELD(heads),           FIELD(lanes),
-    FIELD(sub_group_size), FIELD(accumulators), FIELD(qk_keys),  FIELD(groups_per_unit), FIELD(min_split_tokens),
+    FIELD(sub_group_size), FIELD(accumulators), FIELD(qk_keys),         FIELD(groups_per_unit), FIELD(min_split_tokens),
 };
 
 #define NUM_FIELDS ((int)(sizeof fields / sizeof *fields))
