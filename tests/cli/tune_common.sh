@@ -14,7 +14,7 @@ export TMPDIR XDG_CONFIG_HOME
 
 # A problem of few kernels and short runs.
 # shellcheck disable=SC2034 # for the reader
-heads="--num-q-heads 2 --num-kv-heads 1 --head-dim 32"
+heads="--num-q-heads 4 --num-kv-heads 1 --head-dim 32"
 # shellcheck disable=SC2034
 small="--family vector --phase prefill --batch single --runs 3"
 
