@@ -3,15 +3,16 @@
  * Decode for CPUs: the few rows of a sequence against a run of its pages, with the head dimension in the vector lanes
  * while products are summed, and the softmax states in them afterwards.
  *
- * What bounds it is memory, so the pages are read in their own order: where all kv heads of a token lie together, one
- * work item takes HEADS of them, block of keys after block of keys; where a head's tokens lie together, HEADS is 1. A
- * state is a row of a kv head. The states of all HEADS are in local memory.
+ * What bounds it is memory, so the pages are read in their own order: one work item takes HEADS kv heads, block of keys
+ * after block of keys, and of a block token after token. A state is a row of a kv head. The states of all HEADS are in
+ * local memory.
  *
  *     for a block of BLOCK_KV keys:
  *         S[key][state] = sum over d of Q K      QK_KEYS keys of all heads, then the next ones: ROW_REGS x QK_KEYS
  *                                                partial sums per lane, folded until a vector holds one score per lane,
  *                                                those of SCORE_STATES states and KEY_LANES keys
- *         softmax                                with every lane's own maximum and sum
+ *         softmax                                with the state's maximum in each of its KEY_LANES lanes, and its sum
+ *                                                spread over them
  *         acc[state][d] += P[key][state] V       ROW_REGS rows x PV_CHUNK vectors of d in registers
  *
  * Grid      one work-item per work-group; group = item * (num_kv_heads / HEADS) + head block
@@ -24,7 +25,10 @@
 #error "HEAD_DIM_V is missing"
 #endif
 
-/* Tunables. BLOCK_Q: rows per kv head. BLOCK_KV: keys per block. HEADS: kv heads per work-group. */
+/*
+ * Tunables. BLOCK_Q: rows per kv head. BLOCK_KV: keys per block. HEADS: kv heads per work-group. QK_KEYS, ACCUMULATORS:
+ * below, where their defaults are derived.
+ */
 #ifndef BLOCK_Q
 #define BLOCK_Q 4
 #endif
@@ -83,7 +87,7 @@
 #endif
 #define STEP_KEYS (QK_KEYS > KEY_LANES ? QK_KEYS : KEY_LANES) /* keys that fill whole vectors of scores */
 #define STEP_PARTS (SCORE_STATES / ROW_REGS)                  /* runs of rows that fill them */
-#define K_UNROLL 2
+#define K_UNROLL 2 /* vectors of 16 bits in a cache line of 16 lanes: leaves no test for where a line begins */
 #define V_VECTORS (HEAD_DIM_V / LANES)
 
 #if HEAD_DIM % LANES != 0 || HEAD_DIM_V % LANES != 0
@@ -151,17 +155,15 @@ static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE
 }
 
 /* The keys that each lane's row sees. */
-static inline void load_key_ranges(int_lanes_t *first_keys, int_lanes_t *past_keys, const sequence_t *sequence,
-                                   const attention_args *args, const work_item_t *item)
+static inline void spread_key_ranges(int_lanes_t *first_keys, int_lanes_t *past_keys, const key_range *of_rows)
 {
     for (int i = 0; i < SCORE_VECTORS; ++i) {
         int first[LANES];
         int past[LANES];
         for (int lane = 0; lane < LANES; ++lane) {
-            const int state = i * SCORE_STATES + STATE_IN(lane);
-            const key_range range = visible_keys(sequence, args, item, state % BLOCK_Q);
-            first[lane] = range.first;
-            past[lane] = range.past;
+            const int row = (i * SCORE_STATES + STATE_IN(lane)) % BLOCK_Q;
+            first[lane] = of_rows[row].first;
+            past[lane] = of_rows[row].past;
         }
         first_keys[i] = PASTE(vload, LANES)(0, first);
         past_keys[i] = PASTE(vload, LANES)(0, past);
@@ -373,9 +375,10 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     load_q_tile(q_tile, q, &sequence, &args, &item, first_head);
     int_lanes_t first_keys[SCORE_VECTORS];
     int_lanes_t past_keys[SCORE_VECTORS];
-    load_key_ranges(first_keys, past_keys, &sequence, &args, &item);
-    const int last_first = visible_keys(&sequence, &args, &item, BLOCK_Q - 1).first;
-    const int first_past = visible_keys(&sequence, &args, &item, 0).past;
+    key_range visible[BLOCK_Q];
+    for (int row = 0; row < BLOCK_Q; ++row)
+        visible[row] = visible_keys(&sequence, &args, &item, row);
+    spread_key_ranges(first_keys, past_keys, visible);
     for (int i = 0; i < SCORE_VECTORS * LANES; i += LANES) {
         AT(state_max, i) = (lanes_t)(NO_LOGIT);
         AT(state_sum, i) = (lanes_t)(0.0f);
@@ -396,7 +399,7 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
                 compute_qk(scores + (state / SCORE_STATES * KEY_VECTORS + key / KEY_LANES) * LANES, q_tile, k, keys, next,
                            key, state, &args);
         }
-        if (keys->first_key < last_first || keys->first_key + BLOCK_KV > first_past)
+        if (keys->first_key < visible[BLOCK_Q - 1].first || keys->first_key + BLOCK_KV > visible[0].past)
             add_block(scores, state_max, state_sum, acc, v, keys, next, &args, first_keys, past_keys, 1);
         else
             add_block(scores, state_max, state_sum, acc, v, keys, next, &args, first_keys, past_keys, 0);

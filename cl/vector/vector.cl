@@ -91,8 +91,9 @@ static inline void transpose(lanes_t *block)
 /*
  * Sums within many vectors at once: folding a tree of LANES vectors, two at a time, leaves in every lane the sum of one
  * of them. Each level adds the lanes that differ in one bit of their index, from the farthest apart to neighbours,
- * which is one shuffle of two operands for either side; neighbours first would become VHADDPS, which AVX-512 does not
- * have. The leaves are taken in the order FOLD_LEAF(0), FOLD_LEAF(1), ... to come out in lanes 0, 1, ...
+ * which is one shuffle of two operands for either side (LLVM sees that in lanes listed one by one, not in pairs of
+ * them); neighbours first would become VHADDPS, which AVX-512 does not have. The leaves are taken in the order
+ * FOLD_LEAF(0), FOLD_LEAF(1), ... to come out in lanes 0, 1, ...; FOLD_POSITION() is where a leaf stands in it.
  */
 #define FOLD_LEAF(position) ((position) % (LANES / 4) * 4 + (position) / (LANES / 4))
 #define FOLD_POSITION(leaf) ((leaf) % 4 * (LANES / 4) + (leaf) / 4)
@@ -100,14 +101,12 @@ static inline void transpose(lanes_t *block)
 #if LANES == 16
 static inline lanes_t fold_8(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.lo, b.lo) +
-           (lanes_t)(a.hi, b.hi);
+    return (lanes_t)(a.lo, b.lo) + (lanes_t)(a.hi, b.hi);
 }
 
 static inline lanes_t fold_4(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.s0123, a.s89ab, b.s0123, b.s89ab) +
-           (lanes_t)(a.s4567, a.scdef, b.s4567, b.scdef);
+    return (lanes_t)(a.s0123, a.s89ab, b.s0123, b.s89ab) + (lanes_t)(a.s4567, a.scdef, b.s4567, b.scdef);
 }
 
 static inline lanes_t fold_2(lanes_t a, lanes_t b)
@@ -124,8 +123,7 @@ static inline lanes_t fold_1(lanes_t a, lanes_t b)
 #elif LANES == 8
 static inline lanes_t fold_4(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.lo, b.lo) +
-           (lanes_t)(a.hi, b.hi);
+    return (lanes_t)(a.lo, b.lo) + (lanes_t)(a.hi, b.hi);
 }
 
 static inline lanes_t fold_2(lanes_t a, lanes_t b)
@@ -142,14 +140,12 @@ static inline lanes_t fold_1(lanes_t a, lanes_t b)
 #else
 static inline lanes_t fold_2(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.s0, a.s1, b.s0, b.s1) +
-           (lanes_t)(a.s2, a.s3, b.s2, b.s3);
+    return (lanes_t)(a.s0, a.s1, b.s0, b.s1) + (lanes_t)(a.s2, a.s3, b.s2, b.s3);
 }
 
 static inline lanes_t fold_1(lanes_t a, lanes_t b)
 {
-    return (lanes_t)(a.s0, a.s2, b.s0, b.s2) +
-           (lanes_t)(a.s1, a.s3, b.s1, b.s3);
+    return (lanes_t)(a.s0, a.s2, b.s0, b.s2) + (lanes_t)(a.s1, a.s3, b.s1, b.s3);
 }
 #endif
 
