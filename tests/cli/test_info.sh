@@ -173,8 +173,10 @@ told 0 '[row["model"] for row in device["rows"]] == ["phi-3-mini", "llama-3-8b"]
 NAME=$name told 0 'device["name"] == os.environ["NAME"] and device["index"] is not None' --device "$name"
 
 told 0 '[each["index"] for each in told["devices"]] == list(range(len(told["devices"])))'
-told 0 'all(row["layout"] == "heads_first" and row["decode"]["heads"] <= 8 for row in device["rows"])' \
-    --layout heads_first --family default
+# A vector work-group takes as many kv heads as fill a vector, and at least 4; those of the others take one.
+told 0 'all(row["layout"] == "heads_first" and row["decode"]["heads"] ==
+    (min(row["num_kv_heads"], max(4, row["decode"]["lanes"] // row["decode"]["block_q"]))
+     if row["family"] == "vector" else 1) for row in device["rows"])' --layout heads_first --family default
 
 # Rows of a tuning file for every phase of llama-3-8b on the first device: the default tiles by another name.
 python3 -c '
