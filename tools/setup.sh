@@ -34,7 +34,8 @@ python3
 valgrind
 "
 
-# With --matrix; llvm for llvm-symbolizer, without which no suppression of LeakSanitizer's fits. Apart, since some are OpenCL drivers, which every program on the machine would then see.
+# With --matrix; llvm for llvm-symbolizer, without which no suppression of LeakSanitizer's fits. Apart, since some are
+# OpenCL drivers, which every program on the machine would then see.
 matrix_packages="
 clang-15
 intel-opencl-icd
