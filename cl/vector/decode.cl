@@ -255,7 +255,7 @@ SPECIALISED void softmax_update(local float *scores, local float *state_max, loc
     const lanes_t new_max = larger(largest_of_leaves(largest, SCORE_STATES), old_max);
     lanes_t sum = AT(state_sum, 0);
     if (any(new_max > old_max)) {
-        const lanes_t correction = WEIGHT(old_max, new_max);
+        const lanes_t correction = weight_of(old_max, new_max);
         AT(state_max, 0) = new_max;
         sum *= correction;
         float corrections[LANES];
@@ -268,7 +268,7 @@ SPECIALISED void softmax_update(local float *scores, local float *state_max, loc
     }
 #pragma unroll
     for (int i = 0; i < KEY_VECTORS; ++i) {
-        lanes_t weight = WEIGHT(AT(scores, i * LANES), new_max);
+        lanes_t weight = weight_of(AT(scores, i * LANES), new_max);
         if (masked) {
             const int_lanes_t index = KEY_INDEX + i * KEY_LANES;
             weight = select((lanes_t)(0.0f), weight, (index >= first) & (index < past));

@@ -180,13 +180,13 @@ SPECIALISED lanes_t softmax_update(local float *scores, local float *row_max, lo
     const lanes_t new_max = larger(max_even, max_odd);
     lanes_t sum = (lanes_t)(0.0f);
     for (int key = 0; key < BLOCK_KV; ++key) {
-        lanes_t weight = WEIGHT(AT(scores, key * ROW_BLOCK), new_max);
+        lanes_t weight = weight_of(AT(scores, key * ROW_BLOCK), new_max);
         if (masked)
             weight = select((lanes_t)(0.0f), weight, visible(key, first, past));
         AT(scores, key * ROW_BLOCK) = weight;
         sum += weight;
     }
-    const lanes_t correction = WEIGHT(old_max, new_max);
+    const lanes_t correction = weight_of(old_max, new_max);
     AT(row_max, 0) = new_max;
     AT(row_sum, 0) = AT(row_sum, 0) * correction + sum;
     return correction;
