@@ -196,6 +196,10 @@ void support_attention_expect_same(const support_attention *a, int32_t seq_a, co
 void support_attention_expect_close(const support_attention *a, int32_t seq_a, const support_attention *b,
                                     int32_t seq_b, int64_t first, int32_t count, double tolerance);
 
+/* Fails unless all elements of a result's rows are NaN: those of sequence seq at positions [first, first + count). */
+void support_attention_expect_nan(const support_attention *attention, support_result result, int32_t seq, int64_t first,
+                                  int32_t count);
+
 /* Fails unless all bytes of the outputs are the same in two problems of the same geometry. */
 void support_attention_expect_same_bytes(const support_attention *a, const support_attention *b);
 

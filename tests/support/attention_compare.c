@@ -75,6 +75,24 @@ void support_attention_expect_same(const support_attention *a, int32_t seq_a, co
     support_attention_expect_close(a, seq_a, b, seq_b, first, count, -1.0);
 }
 
+void support_attention_expect_nan(const support_attention *attention, support_result result, int32_t seq, int64_t first,
+                                  int32_t count)
+{
+    const support_image *image = &attention->results[result];
+    const int32_t width = image->tensor.rank == 3 ? attention->description.head_dim_v : 1;
+
+    for (int64_t position = first; position < first + count; position++) {
+        for (int32_t head = 0; head < attention->description.num_q_heads; head++) {
+            const int64_t row = row_at(attention, image, seq, position, head);
+            for (int32_t d = 0; d < width; d++) {
+                if (!isnan(support_image_get(image, row + d)))
+                    fail_msg("%s of position %" PRId64 ", head %" PRId32 ", d %" PRId32 " is no NaN",
+                             support_result_name(result), position, head, d);
+            }
+        }
+    }
+}
+
 void support_attention_expect_same_bytes(const support_attention *a, const support_attention *b)
 {
     for (int32_t s = 0; s < a->description.num_seqs; s++)

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -32,8 +33,12 @@ static float filler_value(support_filler filler)
         return -1234.5f;
     case SUPPORT_FILLER_HUGE:
         return 3e38f;
-    default:
-        return NAN;
+    default: { /* all bits that a NaN can have: none may be taken for a number's */
+        const uint32_t bits = 0x7fffffffu;
+        float nan;
+        memcpy(&nan, &bits, sizeof(nan));
+        return nan;
+    }
     }
 }
 
