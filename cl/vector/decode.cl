@@ -142,6 +142,21 @@ static inline void load_key_block(key_block *keys, kv_cursor *cursor, const atte
             PREFETCH((row) + (d));                                  \
     } while (0)
 
+/* Asks for a whole block at once: a work item's first one, while its queries are read. */
+static inline void prefetch_block(const key_block *keys, key_pointer k, value_pointer v, const attention_args *args)
+{
+    for (int key = 0; key < keys->num_keys; ++key) {
+        for (int head = 0; head < HEADS; ++head) {
+            const key_pointer k_row = k + keys->k_offsets[key] + (ulong)head * args->k_head_stride;
+            const value_pointer v_row = v + keys->v_offsets[key] + (ulong)head * args->v_head_stride;
+            for (int d = 0; d < HEAD_DIM; d += LANES)
+                PREFETCH_LINE(k_row, d);
+            for (int d = 0; d < HEAD_DIM_V; d += LANES)
+                PREFETCH_LINE(v_row, d);
+        }
+    }
+}
+
 static inline void load_q_tile(local float *q_tile, global const STORAGE(Q_DTYPE) *q, const sequence_t *sequence,
                                const attention_args *args, const work_item_t *item, int first_head)
 {
@@ -372,6 +387,11 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     const work_item_t item = load_work_item(plan, &args, (int)get_group_id(0) / num_head_blocks);
     const sequence_t sequence = load_sequence(plan, &args, item.sequence);
 
+    key_block blocks[2];
+    kv_cursor cursor = kv_cursor_at(plan, &sequence, &args, item.kv_begin);
+    load_key_block(&blocks[0], &cursor, &args, item.kv_begin, item.kv_end, first_head);
+    prefetch_block(&blocks[0], k, v, &args);
+
     load_q_tile(q_tile, q, &sequence, &args, &item, first_head);
     int_lanes_t first_keys[SCORE_VECTORS];
     int_lanes_t past_keys[SCORE_VECTORS];
@@ -386,9 +406,6 @@ clattn_decode(global const STORAGE(Q_DTYPE) *restrict q, global const STORAGE(K_
     for (int i = 0; i < NUM_STATES * HEAD_DIM_V; i += LANES)
         AT(acc, i) = (lanes_t)(0.0f);
 
-    key_block blocks[2];
-    kv_cursor cursor = kv_cursor_at(plan, &sequence, &args, item.kv_begin);
-    load_key_block(&blocks[0], &cursor, &args, item.kv_begin, item.kv_end, first_head);
     for (int turn = 0; blocks[turn].num_keys > 0; turn = 1 - turn) {
         const key_block *keys = &blocks[turn];
         load_key_block(&blocks[1 - turn], &cursor, &args, keys->first_key + BLOCK_KV, item.kv_end, first_head);
