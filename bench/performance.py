@@ -160,6 +160,12 @@ def cell(result):
     return f"{milliseconds(result)} ms, {result['roofline_fraction']:.2f}"
 
 
+def paged_cell(result):
+    """With both fractions, if reading alone was measured and its rate is what bounds the call."""
+    paged = result.get("paged_fraction")
+    return cell(result) if paged is None or result["bound"] == "compute" else f"{cell(result)} / {paged:.2f}"
+
+
 def table(heads, rows):
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
@@ -190,7 +196,7 @@ def prefill_table(results):
 
 def decode_table(results):
     def row_of(found):
-        return [*map(cell, found), str(found[0]["num_q_heads"] // found[0]["num_kv_heads"])]
+        return [*map(paged_cell, found), str(found[0]["num_q_heads"] // found[0]["num_kv_heads"])]
     return batches_table(results, DECODES, [f"K and V {dtype}" for dtype in DTYPES] + ["group"], row_of)
 
 
@@ -207,7 +213,7 @@ def layout_table(results):
     for workload in ["prefill-1024", "decode-8x4096"]:
         for model in LAYOUT_MODELS:
             for dtype in DTYPES:
-                cells = [cell(results.batch(model, "all", workload, dtype, layout)) for layout in LAYOUTS]
+                cells = [paged_cell(results.batch(model, "all", workload, dtype, layout)) for layout in LAYOUTS]
                 rows.append([workload, model, dtype, *cells])
     return table(["workload", "model", "K and V", *LAYOUTS], rows)
 
@@ -259,6 +265,15 @@ def span(values, form):
     return f"{ordered[0]:{form}} to {ordered[-1]:{form}}, median {ordered[len(ordered) // 2]:{form}}"
 
 
+def paged_rows(results):
+    """What reading pages comes to beside reading a line, as far as that was measured."""
+    ratios = {layout: [result["paged_read_gbytes_per_s"] / result["read_gbytes_per_s"]
+                       for result in results.of(workload="decode-8x4096", layout=layout)
+                       if result.get("paged_read_gbytes_per_s")] for layout in LAYOUTS}
+    return [[f"paged read / read bandwidth, decode-8x4096, {layout}", span(found, ".2f")]
+            for layout, found in ratios.items() if found]
+
+
 def facts_table(results):
     timed = [result for result in results.all if "peak_gflops" in result]
     noisy = sum(result["spread"] > NOISY for result in timed)
@@ -267,6 +282,7 @@ def facts_table(results):
             ["date, commit", f"{results.head['date']}, {results.head['commit']}"],
             ["FMA peak, GFLOP/s", span([result["peak_gflops"] for result in timed], ".0f")],
             ["read bandwidth, GB/s", span([result["read_gbytes_per_s"] for result in timed], ".1f")],
+            *paged_rows(results),
             ["results", f"{len(timed)}, of which {noisy} with a spread over 10 %"]]
     return table(["what", "measured"], rows)
 

@@ -23,9 +23,9 @@ def check_values(result, wanted_values):
         key, value = wanted.split("=", 1)
         assert result[key] == json.loads(value), f"{key} is {result[key]}, not {value}"
     for key in ("median_ms", "gflops", "gbytes_per_s", "peak_gflops", "read_gbytes_per_s", "roofline_fraction",
-                "plan_ms", "plan_update_ms", "ratio_to_first"):
+                "paged_read_gbytes_per_s", "paged_fraction", "plan_ms", "plan_update_ms", "ratio_to_first"):
         assert math.isfinite(result[key]) and result[key] > 0, f"{key} is {result[key]}"
-    for key in ("spread", "ratio_spread", "workspace_bytes", "extra_bytes", "num_decode_items", "num_prefill_items"):
+    for key in ("spread", "ratio_spread", "paged_read_spread", "workspace_bytes", "extra_bytes", "num_decode_items", "num_prefill_items"):
         assert math.isfinite(result[key]) and result[key] >= 0, f"{key} is {result[key]}"
     for key in ("device", "driver", "platform", "version", "family"):
         assert isinstance(result[key], str) and result[key], f"{key} is {result[key]}"
@@ -60,12 +60,14 @@ def check_rates(result):
     flops, num_bytes = count(result)
     seconds = result["median_ms"] / 1e3
     floor = max(flops / result["peak_gflops"], num_bytes / result["read_gbytes_per_s"]) / 1e9
+    paged_floor = max(flops / result["peak_gflops"], num_bytes / result["paged_read_gbytes_per_s"]) / 1e9
     agree(result, "flops", flops)
     agree(result, "bytes", num_bytes)
     agree(result, "gflops", flops / seconds / 1e9)
     agree(result, "gbytes_per_s", num_bytes / seconds / 1e9)
     agree(result, "roofline_fraction", floor / seconds)
     agree(result, "floor_ms", floor * 1e3)
+    agree(result, "paged_fraction", paged_floor / seconds)
 
 
 def check_turns(results):

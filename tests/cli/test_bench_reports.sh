@@ -99,6 +99,7 @@ for r in results:
     assert math.isclose(r["decodes_per_s"], r["decode_tokens"] / seconds, rel_tol=1e-9)
     assert math.isclose(r["gflops"], r["flops"] / seconds / 1e9, rel_tol=1e-9)
     assert r["roofline_fraction"] > 0 and r["host_ms"] > 0
+    assert r["paged_read_gbytes_per_s"] is None and r["paged_read_spread"] is None and r["paged_fraction"] is None
     # Pairs of every prompt and answer, however they were cut.
     lengths = [(37, 1), (5, 4), (64, 9), (1, 2), (20, 7), (11, 3), (90, 12)]
     pairs = sum(min(p + 1, r["sliding_window"] or math.inf) for q, g in lengths for p in range(q + g - 1))
@@ -117,6 +118,18 @@ measure "$work/old.json" $small --csv "$work/old.csv"
 # shellcheck disable=SC2086
 measure "$work/new.json" $small --compare "$work/old.json"
 grep -q "against $work/old.json" "$work/stdout" || failed "no table of a comparison"
+# A run of before there was a paged read.
+python3 -c '
+import json, sys
+record = json.load(open(sys.argv[1]))
+for result in record["results"]:
+    for key in ("paged_read_gbytes_per_s", "paged_read_spread", "paged_fraction"):
+        del result[key]
+json.dump(record, open(sys.argv[2], "w"))
+' "$work/old.json" "$work/older.json"
+# shellcheck disable=SC2086
+run "$bench" $small --compare "$work/older.json"
+[ "$(grep -c '  \(faster\|same\|slower\)$' "$work/stdout")" -eq 2 ] || failed "no comparison with an older run"
 python3 -c '
 import csv, json, math, sys
 old, new = (json.load(open(path))["results"] for path in sys.argv[1:3])

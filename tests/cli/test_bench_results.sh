@@ -26,6 +26,8 @@ assert rows == sys.argv[3:], f"the results are {rows}"
 
 measure "$work/ragged.json" --seqs 2 --q-len 3,1 --context 37,20 --runs 3
 grep -q 'of the roofline' "$work/stdout" || failed "no table: cl-bench"
+grep -q 'reading its K and V alone, in the same order, runs at [0-9.]* GB/s: [0-9.]* of the roofline' "$work/stdout" ||
+    failed "nothing about reading alone: cl-bench"
 measured "$work/ragged.json" ragged_page_attention \
     'model="llama-3-8b"' num_seqs=2 'q_lens=[3,1]' 'context_lens=[37,20]' \
     num_q_heads=32 num_kv_heads=8 head_dim=128 'dtype="float16"' 'kv_dtype="float16"' 'layout="combined"' \
@@ -51,7 +53,7 @@ every=ragged_page_attention,page_attention,ragged_decode_attention,ragged_attent
 measure "$work/every.json" --op "$every" --num-q-heads 6 --num-kv-heads 3 --head-dim 24 --head-dim-v 16 \
     --dtype float16 --kv-dtype float32 --page-size 5 --context 93,20 --runs 1
 measured "$work/every.json" "$every" head_dim=24 head_dim_v=16 'kv_dtype="float32"' 'context_lens=[93,20]' runs=1
-grep -q 'ratio' "$work/stdout" || failed "no column of ratios: cl-bench --op $every"
+grep -q 'of roofline  *paged  *ratio' "$work/stdout" || failed "no column of ratios: cl-bench --op $every"
 for operation in ragged_page_attention page_attention ragged_decode_attention ragged_attention; do
     grep -q "^  $operation  *[0-9.]* .* [0-9.]* %\$" "$work/stdout" || failed "no line for $operation: cl-bench --op"
 done
@@ -77,6 +79,7 @@ rows "$work/product.json" model,layer,sliding_window,kv_dtype \
     'gpt-oss-20b sliding 128 float32' 'gpt-oss-20b sliding 128 bfloat16' \
     'qwen2.5-0.5b all 0 float32' 'qwen2.5-0.5b all 0 bfloat16'
 [ "$(grep -c '^  gpt-oss-20b/sliding  *-  *bfloat16 ' "$work/stdout")" -eq 1 ] || failed "no line for a combination"
+grep -q ' roofline  *paged  *bound ' "$work/stdout" || failed "no column of reading alone"
 
 # A batch of both phases is held against its parts, in the table of one problem and of several.
 measure "$work/parts.json" --num-q-heads 2 --num-kv-heads 1 --head-dim 8 --q-len 3,1,5,1 --context 9,20,5,7 --runs 1

@@ -30,7 +30,8 @@ if options.get("--model") == "phi-3-mini" and not flag.exists():
     sys.exit(1)
 common = {"device": "d", "driver": "v", "num_q_heads": 32, "num_kv_heads": 8, "extra_bytes": 2000,
           "peak_gflops": 400.123456789, "read_gbytes_per_s": 40.0, "spread": 0.01, "idle_share": 0.25, "gflops": 300.0,
-          "gbytes_per_s": 20.0, "bound": "compute", "roofline_fraction": 0.75, "median_ms": 12.3456789, "q_lens": [512],
+          "gbytes_per_s": 20.0, "bound": "compute", "roofline_fraction": 0.75, "median_ms": 12.3456789,
+          "paged_read_gbytes_per_s": 36.0, "paged_fraction": 0.875, "q_lens": [512],
           "context_lens": [512]}
 results = []
 if "--overhead" in sys.argv:
@@ -127,7 +128,30 @@ class Campaign(unittest.TestCase):
         self.assertEqual(wrong.returncode, 1)
         self.assertRegex(wrong.stderr, r"other figures than in .*: README.md;")
 
-    def test_4_a_noisy_time_is_marked_and_a_missing_one_is_no_table(self):
+    def test_4_what_memory_bounds_has_both_fractions_if_both_were_measured(self):
+        record = json.loads(self.results.read_text(encoding="utf-8"))
+        decodes = [result for result in record["results"] if (result.get("workload") or "").startswith("decode")]
+        for result in decodes:
+            result["bound"] = "memory"
+        memory = self.folder / "memory.json"
+        page = self.folder / "docs" / "performance.md"
+        memory.write_text(json.dumps(record), encoding="utf-8")
+        self.assertEqual(self.script("write", memory).returncode, 0)
+        text = page.read_text(encoding="utf-8")
+        self.assertIn("| decode-8x4096 | llama-3-8b | 12.35 ms, 0.75 / 0.88 | 12.35 ms, 0.75 / 0.88 |", text)
+        self.assertIn("| decode-8x4096 | phi-3-mini | float16 | 12.35 ms, 0.75 / 0.88 |", text)
+        self.assertIn("| prefill-1024 | phi-3-mini | float16 | 12.35 ms, 0.75 |", text)
+        self.assertIn("| paged read / read bandwidth, decode-8x4096, hnd | 0.90 to 0.90, median 0.90 |", text)
+        for result in record["results"]:
+            result.pop("paged_fraction", None)
+            result.pop("paged_read_gbytes_per_s", None)
+        memory.write_text(json.dumps(record), encoding="utf-8")
+        self.assertEqual(self.script("write", memory).returncode, 0)
+        text = page.read_text(encoding="utf-8")
+        self.assertIn("| decode-8x4096 | llama-3-8b | 12.35 ms, 0.75 | 12.35 ms, 0.75 |", text)
+        self.assertNotIn("paged read / read bandwidth", text)
+
+    def test_5_a_noisy_time_is_marked_and_a_missing_one_is_no_table(self):
         record = json.loads(self.results.read_text(encoding="utf-8"))
         record["results"][0]["spread"] = 0.2
         noisy = self.folder / "noisy.json"

@@ -261,12 +261,19 @@ static bool enqueue_ragged(const bench_call *call, cl_mem keys, cl_mem values)
                       "clattn_ragged_attention");
 }
 
+int32_t bench_call_next_layer(bench_call *call)
+{
+    const int32_t layer = call->next_layer;
+    call->next_layer = (layer + 1) % call->operands->num_layers;
+    return layer;
+}
+
 bool bench_call_enqueue(void *user)
 {
     bench_call *call = user;
-    const cl_mem keys = call->operands->keys[call->next_layer];
-    const cl_mem values = call->operands->values[call->next_layer];
-    call->next_layer = (call->next_layer + 1) % call->operands->num_layers;
+    const int32_t layer = bench_call_next_layer(call);
+    const cl_mem keys = call->operands->keys[layer];
+    const cl_mem values = call->operands->values[layer];
     switch (call->operation->id) {
     case BENCH_RAGGED_PAGE_ATTENTION:
         return enqueue_ragged_page(call, keys, values);

@@ -33,6 +33,9 @@ bool bench_call_init(bench_call *call, const bench_operands *operands, const ben
 /* Accepts a half-made or zeroed object. */
 void bench_call_finish(bench_call *call);
 
+/* Which K and V are next; the layers take turns. */
+int32_t bench_call_next_layer(bench_call *call);
+
 /* Fills in the operands and enqueues the operation once, on the next layer: a bench_enqueue over a bench_call. */
 bool bench_call_enqueue(void *call);
 

@@ -3,10 +3,11 @@
 #include "bench/forecast.h"
 
 #include "bench/model.h"
+#include "bench/paged_read.h"
 
 #include <math.h>
 
-#define SETUP_SECONDS 2.0   /* filling layers and probe */
+#define SETUP_SECONDS 2.0   /* filling layers and probes */
 #define SAMPLE_SECONDS 0.02 /* at least */
 #define PROBE_SECONDS 0.1   /* both, in a round */
 #define FLOPS_PER_SECOND 2e11
@@ -20,6 +21,7 @@ double bench_forecast(const bench_options *options, int problem)
     const bench_batch batch = bench_batch_of(asked, asked->workload);
     const double sample = fmax(SAMPLE_SECONDS, (double)bench_count_flops(&batch) / FLOPS_PER_SECOND +
                                                    (double)bench_count_bytes(&batch) / READ_BYTES_PER_SECOND);
-    const double round = PROBE_SECONDS + options->operations.count * sample;
+    const double paged_read = fmax(SAMPLE_SECONDS, (double)bench_count_kv_bytes(&batch) / READ_BYTES_PER_SECOND);
+    const double round = PROBE_SECONDS + options->operations.count * (sample + BENCH_NUM_PAGED_READS * paged_read);
     return SETUP_SECONDS + options->runs * round;
 }

@@ -2,14 +2,12 @@
 /* The FMA and read probes: variants, self-check, calibration. The kernels are in probes.cl. */
 #include "bench/probes.h"
 
-#include "bench/footprint.h"
-
 #include "bench/clock.h"
-#include "bench/program.h"
+#include "bench/footprint.h"
+#include "bench/read_probe.h"
 #include "common/message.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define SAMPLE_SECONDS 0.05
@@ -21,34 +19,21 @@
 #define FMA_ROUNDS 256
 #define FMA_GROUPS_PER_COMPUTE_UNIT 32
 
-#define CPU_CHUNK_BYTES ((size_t)256 << 10) /* long enough for the hardware's prefetchers, short enough to balance */
-#define GPU_VECTORS_PER_ITEM 16
+#define MOST_ITEMS_PER_READER 64 /* of a GPU: 1 KiB of neighbouring float4 */
 
-extern const char clattn_bench_probes[];
-
-/* One way to run the probes. */
-typedef struct probe_variant {
-    int lanes;
-    size_t work_group_size;
-    bool coalesced;
-} probe_variant;
-
-static const probe_variant cpu_variants[] = {{16, 1, false}, {8, 1, false}, {4, 1, false}};
-static const probe_variant gpu_variants[] = {{1, 256, true}, {4, 256, true}};
-
-static void probe_finish(bench_probe *probe)
-{
-    if (probe->kernel)
-        clReleaseKernel(probe->kernel);
-    if (probe->out)
-        clReleaseMemObject(probe->out);
-    *probe = (bench_probe){0};
-}
+/* A CPU may or may not gain by asking for what it reads 8 KiB later, or by reading in several places. */
+static const bench_probe_form cpu_forms[] = {
+    {16, 1, 1, 1, 2}, {16, 1, 1, 1, 0}, {16, 1, 1, 4, 4}, {8, 1, 1, 1, 2}, {4, 1, 1, 1, 2},
+};
+static const bench_probe_form gpu_forms[] = {
+    {1, 256, MOST_ITEMS_PER_READER, 4, 0},
+    {4, 256, MOST_ITEMS_PER_READER, 4, 0},
+};
 
 void bench_probes_finish(bench_probes *probes)
 {
-    probe_finish(&probes->fma);
-    probe_finish(&probes->read);
+    bench_probe_finish(&probes->fma);
+    bench_probe_finish(&probes->read);
     if (probes->data)
         clReleaseMemObject(probes->data);
     *probes = (bench_probes){0};
@@ -58,9 +43,7 @@ bool bench_probe_sample(const bench_probes *probes, const bench_probe *probe, do
 {
     const double start = bench_now();
     for (int i = 0; i < probe->num_launches; i++) {
-        if (!tool_check_cl(clEnqueueNDRangeKernel(probes->queue, probe->kernel, 1, NULL, &probe->global_size,
-                                                  &probe->local_size, 0, NULL, NULL),
-                           "clEnqueueNDRangeKernel"))
+        if (!bench_probe_launch(probe, probes->queue))
             return false;
     }
     if (!tool_check_cl(clFinish(probes->queue), "clFinish"))
@@ -88,55 +71,33 @@ static bool calibrate(const bench_probes *probes, bench_probe *probe, double sec
     }
 }
 
-/* Reads back what the last launch wrote and checks that every item wrote `expected`. */
-static bool check_result(const bench_probes *probes, const bench_probe *probe, float expected, const char *name)
+/* Checks that every item of the last launch wrote `expected`. */
+static bool check_fmas(const bench_probes *probes, const bench_probe *probe, float expected)
 {
-    float *sums = malloc(probe->global_size * sizeof *sums);
-    if (!sums)
-        return tool_error("out of memory");
-    bool good = tool_check_cl(clEnqueueReadBuffer(probes->queue, probe->out, CL_TRUE, 0,
-                                                  probe->global_size * sizeof *sums, sums, 0, NULL, NULL),
-                              "clEnqueueReadBuffer");
+    float *sums = bench_probe_results(probe, probes->queue);
+    bool good = sums != NULL;
     for (size_t i = 0; good && i < probe->global_size; i++) {
         if (fabsf(sums[i] - expected) > 1e-5f * expected)
-            good = tool_error("the device computed %g instead of %g in the %s probe", (double)sums[i], (double)expected,
-                              name);
+            good =
+                tool_error("the device computed %g instead of %g in the FMA probe", (double)sums[i], (double)expected);
     }
     free(sums);
     return good;
 }
 
-static bool build_kernel(clattn_context *ctx, const probe_variant *variant, const char *name, cl_kernel *kernel)
-{
-    char options[96];
-    snprintf(options, sizeof options, "-DLANES=%d -DWORK_GROUP_SIZE=%zu -DCOALESCED=%d", variant->lanes,
-             variant->work_group_size, variant->coalesced ? 1 : 0);
-    return bench_build_kernel(ctx, clattn_bench_probes, options, name, kernel);
-}
-
-/* The buffer that receives one float per work-item, as the kernel's first argument. */
-static bool make_out(clattn_context *ctx, bench_probe *probe)
-{
-    cl_int result = CL_SUCCESS;
-    probe->out = clCreateBuffer(clattn_context_cl_context(ctx), CL_MEM_WRITE_ONLY, probe->global_size * sizeof(float),
-                                NULL, &result);
-    return tool_check_cl(result, "clCreateBuffer") &&
-           tool_check_cl(clSetKernelArg(probe->kernel, 0, sizeof probe->out, &probe->out), "clSetKernelArg");
-}
-
-static bool make_fma_probe(const bench_probes *probes, clattn_context *ctx, const probe_variant *variant,
+static bool make_fma_probe(const bench_probes *probes, clattn_context *ctx, const bench_probe_form *form,
                            bench_probe *probe)
 {
     const clattn_device_facts *facts = clattn_context_device(ctx);
-    probe->local_size = variant->work_group_size;
+    probe->local_size = form->work_group_size;
     probe->global_size = (size_t)facts->num_compute_units * FMA_GROUPS_PER_COMPUTE_UNIT * probe->local_size;
-    probe->work = 2.0 * FMAS_PER_LANE_AND_ROUND * FMA_ROUNDS * variant->lanes * (double)probe->global_size;
+    probe->work = 2.0 * FMAS_PER_LANE_AND_ROUND * FMA_ROUNDS * form->lanes * (double)probe->global_size;
 
     /* x = x/2 + 1 arrives at exactly 2 whatever the start: no overflow, no subnormals, and a result to check. */
     const float multiplier = 0.5f;
     const float addend = 1.0f;
     const cl_int rounds = FMA_ROUNDS;
-    if (!build_kernel(ctx, variant, "probe_fma", &probe->kernel) || !make_out(ctx, probe))
+    if (!bench_probe_build(ctx, form, "probe_fma", &probe->kernel) || !bench_probe_make_out(ctx, probe))
         return false;
     cl_int result = clSetKernelArg(probe->kernel, 1, sizeof multiplier, &multiplier);
     if (result == CL_SUCCESS)
@@ -144,45 +105,38 @@ static bool make_fma_probe(const bench_probes *probes, clattn_context *ctx, cons
     if (result == CL_SUCCESS)
         result = clSetKernelArg(probe->kernel, 3, sizeof rounds, &rounds);
     return tool_check_cl(result, "clSetKernelArg") && calibrate(probes, probe, TRIAL_SECONDS) &&
-           check_result(probes, probe, 2.0f * NUM_CHAINS * (float)variant->lanes, "FMA");
+           check_fmas(probes, probe, 2.0f * NUM_CHAINS * (float)form->lanes);
 }
 
-/* Bytes that one work-item of a variant reads. */
-static size_t item_bytes(const probe_variant *variant)
+/* Bytes that one launch reads, no more than fit the device's largest buffer. */
+static uint64_t read_bytes(const clattn_device_facts *facts)
 {
-    return variant->coalesced ? GPU_VECTORS_PER_ITEM * (size_t)variant->lanes * sizeof(float) : CPU_CHUNK_BYTES;
+    const uint64_t bytes = bench_footprint_bytes(facts);
+    const uint64_t most = bytes < facts->max_allocation_bytes ? bytes : facts->max_allocation_bytes;
+    return most / BENCH_CHUNK_BYTES * BENCH_CHUNK_BYTES;
 }
 
-/* Bytes that one launch reads: whole work-groups, no more than fit the device's largest buffer. */
-static uint64_t read_bytes(const clattn_device_facts *facts, const probe_variant *variant)
+static bool make_read_probe(const bench_probes *probes, clattn_context *ctx, const bench_probe_form *form,
+                            bench_probe *probe)
 {
-    const uint64_t group_bytes = item_bytes(variant) * variant->work_group_size;
-    uint64_t bytes = bench_footprint_bytes(facts);
-    bytes = bytes > facts->max_allocation_bytes ? facts->max_allocation_bytes : bytes;
-    return bytes < group_bytes ? group_bytes : bytes / group_bytes * group_bytes;
-}
-
-static bool make_read_probe(bench_probes *probes, clattn_context *ctx, const probe_variant *variant, bench_probe *probe)
-{
-    const uint64_t bytes = read_bytes(clattn_context_device(ctx), variant);
-    const cl_int vectors_per_item = (cl_int)(item_bytes(variant) / ((size_t)variant->lanes * sizeof(float)));
-    probe->local_size = variant->work_group_size;
-    probe->global_size = (size_t)(bytes / item_bytes(variant));
-    probe->work = (double)bytes;
-    if (!build_kernel(ctx, variant, "probe_read", &probe->kernel) || !make_out(ctx, probe))
+    const uint64_t bytes = read_bytes(clattn_context_device(ctx));
+    bench_chunks line;
+    if (!bench_chunks_init_line(&line, bytes))
         return false;
-    cl_int result = clSetKernelArg(probe->kernel, 1, sizeof probes->data, &probes->data);
-    if (result == CL_SUCCESS)
-        result = clSetKernelArg(probe->kernel, 2, sizeof vectors_per_item, &vectors_per_item);
-    return tool_check_cl(result, "clSetKernelArg") && calibrate(probes, probe, TRIAL_SECONDS) &&
-           check_result(probes, probe, (float)(item_bytes(variant) / sizeof(float)), "read");
+    /* The words are all 1. */
+    const bool good = bench_read_probe_init(probe, ctx, form, &line) &&
+                      bench_read_probe_bind(probe, probes->data, NULL) &&
+                      bench_read_probe_check(probe, probes->queue, (uint32_t)(bytes / sizeof(cl_uint))) &&
+                      calibrate(probes, probe, TRIAL_SECONDS);
+    bench_chunks_finish(&line);
+    return good;
 }
 
 /* Every element is written: untouched memory may be one shared page of zeros that never leaves the cache. */
 static bool make_data(bench_probes *probes, clattn_context *ctx, uint64_t bytes)
 {
     cl_int result = CL_SUCCESS;
-    const float one = 1.0f;
+    const cl_uint one = 1;
     probes->data = clCreateBuffer(clattn_context_cl_context(ctx), CL_MEM_READ_ONLY, (size_t)bytes, NULL, &result);
     return tool_check_cl(result, "clCreateBuffer") &&
            tool_check_cl(
@@ -201,7 +155,7 @@ static bool keep_faster(const bench_probes *probes, bench_probe *best, double *b
         fastest = fmax(fastest, rate);
     }
     if (fastest > *best_rate) {
-        probe_finish(best);
+        bench_probe_finish(best);
         *best = *candidate;
         *candidate = (bench_probe){0};
         *best_rate = fastest;
@@ -209,23 +163,35 @@ static bool keep_faster(const bench_probes *probes, bench_probe *best, double *b
     return true;
 }
 
-static bool choose_variants(bench_probes *probes, clattn_context *ctx, const probe_variant *variants,
-                            size_t num_variants)
+/* What fits a device's work-groups. */
+static bench_probe_form fitted(const bench_probe_form *form, const clattn_device_facts *facts)
+{
+    bench_probe_form fit = *form;
+    if (fit.work_group_size > facts->max_work_group_size)
+        fit.work_group_size = facts->max_work_group_size;
+    while (fit.items_per_reader > fit.work_group_size)
+        fit.items_per_reader /= 2;
+    fit.work_group_size -= fit.work_group_size % fit.items_per_reader;
+    return fit;
+}
+
+static bool choose_forms(bench_probes *probes, clattn_context *ctx, const bench_probe_form *forms, size_t num_forms)
 {
     double fma_rate = 0.0;
     double read_rate = 0.0;
-    const size_t limit = clattn_context_device(ctx)->max_work_group_size;
-    for (size_t i = 0; i < num_variants; i++) {
-        probe_variant variant = variants[i];
-        if (variant.work_group_size > limit)
-            variant.work_group_size = limit;
+    for (size_t i = 0; i < num_forms; i++) {
+        const bench_probe_form form = fitted(&forms[i], clattn_context_device(ctx));
         bench_probe fma = {0};
         bench_probe read = {0};
+        const bool same_fma = i > 0 && forms[i].lanes == forms[i - 1].lanes;
         const bool good =
-            make_fma_probe(probes, ctx, &variant, &fma) && keep_faster(probes, &probes->fma, &fma_rate, &fma) &&
-            make_read_probe(probes, ctx, &variant, &read) && keep_faster(probes, &probes->read, &read_rate, &read);
-        probe_finish(&fma);
-        probe_finish(&read);
+            (same_fma ||
+             (make_fma_probe(probes, ctx, &form, &fma) && keep_faster(probes, &probes->fma, &fma_rate, &fma))) &&
+            make_read_probe(probes, ctx, &form, &read) && keep_faster(probes, &probes->read, &read_rate, &read);
+        if (good && !read.kernel)
+            probes->read_form = form;
+        bench_probe_finish(&fma);
+        bench_probe_finish(&read);
         if (!good)
             return false;
     }
@@ -236,16 +202,10 @@ bool bench_probes_init(bench_probes *probes, clattn_context *ctx)
 {
     const clattn_device_facts *facts = clattn_context_device(ctx);
     const bool is_cpu = facts->type == CLATTN_DEVICE_CPU;
-    const probe_variant *variants = is_cpu ? cpu_variants : gpu_variants;
-    const size_t num_variants =
-        is_cpu ? sizeof cpu_variants / sizeof *cpu_variants : sizeof gpu_variants / sizeof *gpu_variants;
-    uint64_t data_bytes = 0;
-    for (size_t i = 0; i < num_variants; i++) {
-        const uint64_t bytes = read_bytes(facts, &variants[i]);
-        data_bytes = bytes > data_bytes ? bytes : data_bytes;
-    }
+    const bench_probe_form *forms = is_cpu ? cpu_forms : gpu_forms;
+    const size_t num_forms = is_cpu ? sizeof cpu_forms / sizeof *cpu_forms : sizeof gpu_forms / sizeof *gpu_forms;
     *probes = (bench_probes){.queue = clattn_context_cl_queue(ctx)};
-    if (make_data(probes, ctx, data_bytes) && choose_variants(probes, ctx, variants, num_variants))
+    if (make_data(probes, ctx, read_bytes(facts)) && choose_forms(probes, ctx, forms, num_forms))
         return true;
     bench_probes_finish(probes);
     return false;

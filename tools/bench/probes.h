@@ -3,18 +3,7 @@
 #ifndef BENCH_PROBES_H
 #define BENCH_PROBES_H
 
-#include <clattn/clattn.h>
-#include <stdbool.h>
-
-/* One kernel whose launches are timed. */
-typedef struct bench_probe {
-    cl_kernel kernel;
-    cl_mem out;
-    size_t global_size;
-    size_t local_size;
-    double work;      /* flops or bytes per launch */
-    int num_launches; /* per sample, so that a sample takes 50 ms or more */
-} bench_probe;
+#include "bench/probe.h"
 
 /* The two probes of a context's device, in the form that the device runs fastest. */
 typedef struct bench_probes {
@@ -22,6 +11,7 @@ typedef struct bench_probes {
     cl_mem data;            /* what the read probe reads */
     bench_probe fma;
     bench_probe read;
+    bench_probe_form read_form; /* the one in which it reads fastest */
 } bench_probes;
 
 /*

@@ -73,6 +73,7 @@ static bool add_rates(cJSON *object, const bench_result *result)
     const bench_measurement *measurement = &result->measurement;
     const bench_subject *subject = &result->subject;
     const bench_rating *rating = &result->rating;
+    const bool paged = result->paged_read_gbytes_per_s > 0.0;
     return cJSON_AddNumberToObject(object, "runs", measurement->runs) &&
            cJSON_AddNumberToObject(object, "repeats_per_run", subject->num_repeats) &&
            cJSON_AddNumberToObject(object, "flops", (double)result->flops) &&
@@ -90,6 +91,9 @@ static bool add_rates(cJSON *object, const bench_result *result)
            cJSON_AddNumberToObject(object, "floor_ms", rating->floor_s * 1e3) &&
            cJSON_AddStringToObject(object, "bound", rating->compute_bound ? "compute" : "memory") &&
            cJSON_AddNumberToObject(object, "roofline_fraction", rating->fraction) &&
+           add_number(object, "paged_read_gbytes_per_s", paged, result->paged_read_gbytes_per_s) &&
+           add_number(object, "paged_read_spread", paged, result->paged_read_spread) &&
+           add_number(object, "paged_fraction", paged, result->paged_fraction) &&
            add_number(object, "idle_share", result->idle_share >= 0.0, result->idle_share) &&
            add_number(object, "parts_ratio", subject->num_parts > 0, subject->parts_ratio) &&
            add_number(object, "parts_spread", subject->num_parts > 0, subject->parts_spread) &&

@@ -41,14 +41,14 @@ static void print_calls(const bench_report *report, FILE *file)
 /* A line for each operation. */
 static void print_comparison(const bench_report *report, FILE *file)
 {
-    fprintf(file, "  %-24s %10s %8s %9s %8s %12s %7s %8s%s\n", "operation", "median ms", "spread", "GFLOP/s", "GB/s",
-            "of roofline", "ratio", "spread", report->options->against_default ? "    gain" : "");
+    fprintf(file, "  %-24s %10s %8s %9s %8s %12s %7s %7s %8s%s\n", "operation", "median ms", "spread", "GFLOP/s",
+            "GB/s", "of roofline", "paged", "ratio", "spread", report->options->against_default ? "    gain" : "");
     for (int i = 0; i < report->num_results; i++) {
         const bench_result *result = &report->results[i];
         const bench_subject *subject = &result->subject;
-        fprintf(file, "  %-24s %10.3f %6.1f %% %9.1f %8.2f %12.3f %7.3f %6.1f %%", result->operation->name,
+        fprintf(file, "  %-24s %10.3f %6.1f %% %9.1f %8.2f %12.3f %7.3f %7.3f %6.1f %%", result->operation->name,
                 subject->median_s * 1e3, subject->spread * 100.0, result->rating.gflops, result->rating.gbytes_per_s,
-                result->rating.fraction, subject->ratio, subject->ratio_spread * 100.0);
+                result->rating.fraction, result->paged_fraction, subject->ratio, subject->ratio_spread * 100.0);
         if (subject->baseline > 0)
             fprintf(file, " %7.3f", subject->gain);
         fputc('\n', file);
@@ -59,6 +59,9 @@ static void print_comparison(const bench_report *report, FILE *file)
 /* What only some results have. */
 static void print_shares(const bench_result *result, FILE *file)
 {
+    fprintf(file,
+            "  reading its K and V alone, in the same order, runs at %.2f GB/s: %.3f of the roofline with that rate\n",
+            result->paged_read_gbytes_per_s, result->paged_fraction);
     if (result->idle_share >= 0.0)
         fprintf(file, "  the threads stood idle for %.1f %% of the time\n", result->idle_share * 100.0);
     if (result->subject.num_parts > 0)
@@ -123,9 +126,11 @@ static void print_row(const bench_result *result, bool name_operation, FILE *fil
             result->operation->dense ? "dense" : clattn_kv_layout_name(problem->layout));
     if (name_operation)
         fprintf(file, " %-23s", result->operation->name);
-    fprintf(file, " %10.3f %5.1f%c %8.1f %7.2f %8.3f %-7s", result->subject.median_s * 1e3,
-            result->subject.spread * 100.0, bench_result_is_noisy(result) ? '!' : ' ', result->rating.gflops,
-            result->rating.gbytes_per_s, result->rating.fraction, result->rating.compute_bound ? "compute" : "memory");
+    fprintf(file, " %10.3f %5.1f%c %8.1f %7.2f %8.3f", result->subject.median_s * 1e3, result->subject.spread * 100.0,
+            bench_result_is_noisy(result) ? '!' : ' ', result->rating.gflops, result->rating.gbytes_per_s,
+            result->rating.fraction);
+    print_cell(result->paged_fraction, result->paged_read_gbytes_per_s > 0.0, 6, 3, file);
+    fprintf(file, " %-7s", result->rating.compute_bound ? "compute" : "memory");
     print_cell(result->idle_share, result->idle_share >= 0.0, 6, 3, file);
     print_cell(result->subject.parts_ratio, result->subject.num_parts > 0, 6, 3, file);
     if (result->subject.baseline > 0)
@@ -153,8 +158,9 @@ static void print_rows(const bench_report *report, FILE *file)
     fprintf(file, "\n  %-19s %-15s %-8s %-11s", "model", "workload", "kv", "layout");
     if (name_operation)
         fprintf(file, " %-23s", "operation");
-    fprintf(file, " %10s %6s %8s %7s %8s %-7s %6s %6s%s %9s\n", "median ms", "spread", "GFLOP/s", "GB/s", "roofline",
-            "bound", "idle", "parts", report->options->against_default ? "   gain" : "", "extra MB");
+    fprintf(file, " %10s %6s %8s %7s %8s %6s %-7s %6s %6s%s %9s\n", "median ms", "spread", "GFLOP/s", "GB/s",
+            "roofline", "paged", "bound", "idle", "parts", report->options->against_default ? "   gain" : "",
+            "extra MB");
     for (int i = 0; i < report->num_results; i++) {
         print_row(&report->results[i], name_operation, file);
         noisy = noisy || bench_result_is_noisy(&report->results[i]);

@@ -22,7 +22,7 @@ bench_result bench_result_of(const bench_call *call)
 }
 
 void bench_result_rate(bench_result *result, const bench_call *call, const bench_subject *subject,
-                       const bench_measurement *measurement)
+                       const bench_subject *paged_read, const bench_measurement *measurement)
 {
     result->subject = *subject;
     result->measurement = *measurement;
@@ -30,6 +30,11 @@ void bench_result_rate(bench_result *result, const bench_call *call, const bench
     result->bytes = bench_count_bytes(&call->batch);
     result->rating = bench_rate(result->flops, result->bytes, subject->median_s, measurement->peak_gflops,
                                 measurement->read_gbytes_per_s);
+    result->paged_read_gbytes_per_s = (double)bench_count_kv_bytes(&call->batch) / paged_read->median_s * 1e-9;
+    result->paged_read_spread = paged_read->spread;
+    result->paged_fraction = bench_rate(result->flops, result->bytes, subject->median_s, measurement->peak_gflops,
+                                        result->paged_read_gbytes_per_s)
+                                 .fraction;
     result->idle_share = bench_idle_share(clattn_context_device(call->operands->ctx), subject);
 }
 
@@ -58,5 +63,5 @@ uint64_t bench_result_extra_bytes(const bench_result *result)
 bool bench_result_is_noisy(const bench_result *result)
 {
     return bench_is_noisy(result->subject.spread) || bench_is_noisy(result->measurement.peak_spread) ||
-           bench_is_noisy(result->measurement.read_spread);
+           bench_is_noisy(result->measurement.read_spread) || bench_is_noisy(result->paged_read_spread);
 }

@@ -30,6 +30,9 @@ typedef struct bench_result {
     bench_measurement measurement;
     bench_subject subject;
     bench_rating rating;
+    double paged_read_gbytes_per_s; /* reading alone what the operation reads of K and V; 0 = not measured */
+    double paged_read_spread;
+    double paged_fraction; /* that of the rating, with the paged rate in place of the read bandwidth */
     uint64_t flops, bytes; /* of one operation */
     double idle_share;     /* of the compute units' time; negative = not known */
     bench_replay_figures replay;
@@ -42,9 +45,9 @@ typedef struct bench_result {
 /* What is known of a call before it has been measured. */
 bench_result bench_result_of(const bench_call *call);
 
-/* Adds what the rounds of a measurement showed. */
+/* Adds what the rounds of a measurement showed of the call and of reading its K and V alone. */
 void bench_result_rate(bench_result *result, const bench_call *call, const bench_subject *subject,
-                       const bench_measurement *measurement);
+                       const bench_subject *paged_read, const bench_measurement *measurement);
 
 /* 1 - threads at work over compute units; negative for a device that does not work in threads of this process. */
 double bench_idle_share(const clattn_device_facts *facts, const bench_subject *subject);

@@ -5,11 +5,13 @@
  */
 #include "bench/run.h"
 
+#include "bench/paged_read.h"
 #include "common/message.h"
 
 #define NUM_PARTS 2
 #define NUM_WARMUPS 2 /* the first one builds */
 #define MAX_CALLS ((2 + NUM_PARTS) * TOOL_MAX_CHOICES)
+#define MAX_SUBJECTS (MAX_CALLS + BENCH_NUM_PAGED_READS * TOOL_MAX_CHOICES)
 
 /* The tiles that run without a tuning file. */
 typedef struct default_tiles {
@@ -89,15 +91,44 @@ static void finish_calls(call_list *list)
         bench_call_finish(&list->calls[i]);
 }
 
-/* Times the calls in turns and rates what came out. */
-static bool time_calls(const bench_operands *operands, call_list *list, int runs, bench_result *results)
-{
-    bench_probes probes;
-    tool_progress("building the probes");
-    if (!bench_probes_init(&probes, operands->ctx))
-        return false;
+/* The reading alone of each operation on the whole batch. */
+typedef bench_paged_read paged_reads[BENCH_NUM_PAGED_READS];
 
-    bench_subject subjects[MAX_CALLS] = {0};
+static void finish_paged_reads(paged_reads *reads, int count)
+{
+    for (int i = 0; i < count; i++)
+        bench_paged_reads_finish(reads[i]);
+}
+
+static bool make_paged_reads(const bench_probes *probes, call_list *list, paged_reads *reads)
+{
+    for (int i = 0; i < list->num_operations; i++) {
+        if (!bench_paged_reads_init(reads[i], probes, &list->calls[i])) {
+            finish_paged_reads(reads, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bench_subject *paged_read_of(const call_list *list, bench_subject *subjects, int operation, int way)
+{
+    return &subjects[list->count + operation * BENCH_NUM_PAGED_READS + way];
+}
+
+static const bench_subject *fastest_paged_read(const call_list *list, bench_subject *subjects, int operation)
+{
+    const bench_subject *fastest = paged_read_of(list, subjects, operation, 0);
+    for (int way = 1; way < BENCH_NUM_PAGED_READS; way++) {
+        const bench_subject *other = paged_read_of(list, subjects, operation, way);
+        fastest = other->median_s < fastest->median_s ? other : fastest;
+    }
+    return fastest;
+}
+
+/* The calls, and behind them the reading alone of the operations. */
+static void make_subjects(call_list *list, paged_reads *reads, bench_subject *subjects)
+{
     for (int i = 0; i < list->count; i++)
         subjects[i] =
             (bench_subject){.enqueue = bench_call_enqueue, .user = &list->calls[i], .num_warmups = NUM_WARMUPS};
@@ -105,13 +136,39 @@ static bool time_calls(const bench_operands *operands, call_list *list, int runs
         subjects[i].first_part = list->num_operations + i * list->num_parts;
         subjects[i].num_parts = list->num_parts;
         subjects[i].baseline = list->first_default > 0 ? list->first_default + i : 0;
+        for (int way = 0; way < BENCH_NUM_PAGED_READS; way++)
+            *paged_read_of(list, subjects, i, way) =
+                (bench_subject){.enqueue = bench_paged_read_enqueue, .user = &reads[i][way]};
     }
+}
+
+/* Times the calls and their reading in turns and rates what came out. */
+static bool time_calls(const bench_probes *probes, call_list *list, int runs, bench_result *results)
+{
+    paged_reads reads[TOOL_MAX_CHOICES];
+    if (!make_paged_reads(probes, list, reads))
+        return false;
+    bench_subject subjects[MAX_SUBJECTS] = {0};
+    make_subjects(list, reads, subjects);
     tool_progress("building the kernels and warming up");
     bench_measurement measurement;
-    const bool good = bench_measure(&probes, subjects, list->count, runs, &measurement);
-    bench_probes_finish(&probes);
+    const bool good =
+        bench_measure(probes, subjects, list->count + list->num_operations * BENCH_NUM_PAGED_READS, runs, &measurement);
     for (int i = 0; good && i < list->num_operations; i++)
-        bench_result_rate(&results[i], &list->calls[i], &subjects[i], &measurement);
+        bench_result_rate(&results[i], &list->calls[i], &subjects[i], fastest_paged_read(list, subjects, i),
+                          &measurement);
+    finish_paged_reads(reads, list->num_operations);
+    return good;
+}
+
+static bool probe_and_time_calls(clattn_context *ctx, call_list *list, int runs, bench_result *results)
+{
+    bench_probes probes;
+    tool_progress("building the probes");
+    if (!bench_probes_init(&probes, ctx))
+        return false;
+    const bool good = time_calls(&probes, list, runs, results);
+    bench_probes_finish(&probes);
     return good;
 }
 
@@ -139,7 +196,7 @@ bool bench_run_problem(clattn_context *ctx, const bench_options *options, int in
     for (int i = 0; good && i < list.num_operations; i++)
         results[i] = bench_result_of(&list.calls[i]);
     good = good && (options->overhead ? time_overheads(&list, options->runs, results)
-                                      : time_calls(&operands, &list, options->runs, results));
+                                      : probe_and_time_calls(ctx, &list, options->runs, results));
     finish_calls(&list);
     bench_operands_finish(&operands);
     return good;
