@@ -42,7 +42,7 @@
         return PASTE(vload_half, width)(0, (const half *)&bits);                                \
     }
 
-/* STORE_VECTOR(width, dtype) writes `width` neighbours, rounded to nearest even, to any element address. */
+/* STORE_VECTOR(width, dtype) writes `width` neighbours, rounded to nearest even, to any element address; halves apart again. */
 #define STORE_VECTOR(width, dtype) PASTE(PASTE(store, width), PASTE(_, dtype))
 
 #define DEFINE_STORE_VECTOR(width)                                                                             \
@@ -50,18 +50,20 @@
     {                                                                                                          \
         PASTE(vstore, width)(values, 0, address);                                                              \
     }                                                                                                          \
-    static inline void PASTE(PASTE(store, width), _2)(global half *address, PASTE(float, width) values)        \
-    {                                                                                                          \
-        PASTE(ushort, width) bits;                                                                             \
-        PASTE(PASTE(vstore_half, width), _rte)(values, 0, (half *)&bits);                                      \
-        PASTE(vstore, width)(bits, 0, (global ushort *)address);                                               \
-    }                                                                                                          \
     static inline void PASTE(PASTE(store, width), _3)(global ushort *address, PASTE(float, width) values)      \
     {                                                                                                          \
         const PASTE(uint, width) bits = PASTE(as_uint, width)(values);                                         \
         const PASTE(uint, width) rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;                       \
         const PASTE(uint, width) kept = select(rounded, (bits >> 16) | 0x40u, isnan(values)); /* as store_3() */ \
         PASTE(vstore, width)(PASTE(convert_ushort, width)(kept), 0, address);                                  \
+    }
+
+#define DEFINE_STORE_HALF_VECTOR(width)                                                                 \
+    static inline void PASTE(PASTE(store, width), _2)(global half *address, PASTE(float, width) values) \
+    {                                                                                                   \
+        PASTE(ushort, width) bits;                                                                      \
+        PASTE(PASTE(vstore_half, width), _rte)(values, 0, (half *)&bits);                               \
+        PASTE(vstore, width)(bits, 0, (global ushort *)address);                                        \
     }
 
 typedef float storage_1;

@@ -39,14 +39,19 @@ typedef struct {
     float denominator;
 } row_result;
 
+/* Where a row's first sink is. */
+static inline ulong sink_offset(const attention_args *args, int kv_head, int q_head)
+{
+    return (ulong)q_head * args->sinks_q_head_stride + (ulong)kv_head * args->sinks_kv_head_stride;
+}
+
 /*
  * The sinks of a row, logits without a value, join its sums. Structs come by pointer to const: Mesa 22.3's
  * OpenCL lets what a function does to its copy of one show in the caller's.
  */
 static inline row_sums join_sinks(const row_sums *sums, global const float *sinks, const attention_args *args, int kv_head, int q_head)
 {
-    global const float *row_sinks =
-        sinks + (ulong)q_head * args->sinks_q_head_stride + (ulong)kv_head * args->sinks_kv_head_stride;
+    global const float *row_sinks = sinks + sink_offset(args, kv_head, q_head);
     row_sums joint = *sums;
     for (int i = 0; i < args->num_sinks; ++i)
         joint.max = fmax(joint.max, row_sinks[i]);
@@ -56,25 +61,32 @@ static inline row_sums join_sinks(const row_sums *sums, global const float *sink
     return joint;
 }
 
-/* The result of a packed row: normalised, or the numerator (NUMERATOR). A row without keys stays empty, sinks or not. */
+/*
+ * The result of a row whose sums hold everything, sinks as well: normalised, or the numerator (NUMERATOR). `correction` is
+ * what its output still has to be multiplied by. A row without keys has the sum 0 and stays empty, sinks or not.
+ */
+static inline row_result finish_row(const row_sums *joint, float correction, const attention_args *args)
+{
+    row_result result = {0.0f, STATE == STATE_LSE ? -INFINITY : args->mask_value, 0.0f};
+    if (joint->sum == 0.0f) /* not for NaN, which must show */
+        return result;
+    result.scale = NUMERATOR ? correction : correction / joint->sum;
+    result.state = STATE == STATE_LSE ? joint->max + log(joint->sum) : joint->max;
+    result.denominator = joint->sum;
+    return result;
+}
+
+/* The result of a packed row, which its sinks join. */
 static inline row_result finalize_row(const row_sums *sums, global const float *sinks, const attention_args *args, int kv_head,
                                       int packed_row)
 {
-    row_result result = {0.0f, STATE == STATE_LSE ? -INFINITY : args->mask_value, 0.0f};
-    if (sums->sum == 0.0f) /* not for NaN, which must show */
-        return result;
 #if SINKS
-    const row_sums joint = join_sinks(sums, sinks, args, kv_head, q_head_of(args, kv_head, packed_row));
-#else
-    const row_sums joint = *sums;
+    if (sums->sum != 0.0f) {
+        const row_sums joint = join_sinks(sums, sinks, args, kv_head, q_head_of(args, kv_head, packed_row));
+        return finish_row(&joint, WEIGHT(sums->max, joint.max), args);
+    }
 #endif
-    result.scale = WEIGHT(sums->max, joint.max);
-#if !NUMERATOR
-    result.scale /= joint.sum;
-#endif
-    result.state = STATE == STATE_LSE ? joint.max + log(joint.sum) : joint.max;
-    result.denominator = joint.sum;
-    return result;
+    return finish_row(sums, 1.0f, args);
 }
 
 /* Writes what STATE asks for. */

@@ -20,13 +20,27 @@ typedef PASTE(int, LANES) int_lanes_t;
 #define LANE_INDEX ((int4)(0, 1, 2, 3))
 #endif
 
-/* Asks for the cache line of an address, into the first-level cache; what does not stay there comes back from the second. */
+/*
+ * Asks for the cache line of an address, into the first-level cache; what does not stay there comes back from the second.
+ * The others ask for it there alone: where there are many, or to write them.
+ */
 #define CACHE_LINE_BYTES 64
 #if defined(__x86_64__) || defined(__aarch64__) /* compiled for the CPU itself; no other target need know the builtin */
 #define PREFETCH(address) __builtin_prefetch((const void *)(size_t)(address), 0, 3)
+#define PREFETCH_L2(address) __builtin_prefetch((const void *)(size_t)(address), 0, 2)
+#define PREFETCH_TO_WRITE(address) __builtin_prefetch((const void *)(size_t)(address), 1, 2)
 #else
 #define PREFETCH(address)
+#define PREFETCH_L2(address)
+#define PREFETCH_TO_WRITE(address)
 #endif
+
+/* The same for all lines of a row of `width` elements. */
+#define PREFETCH_ROW(prefetch, row, width)                                            \
+    do {                                                                              \
+        for (int d = 0; d < (width); d += CACHE_LINE_BYTES / (int)sizeof(*(row)))     \
+            prefetch((row) + d);                                                      \
+    } while (0)
 
 /*
  * For functions with parameters that are said to be constants: a large one that is called twice is otherwise compiled
@@ -77,8 +91,9 @@ DEFINE_LOAD_VECTOR(LANES)
 DEFINE_LOAD_HALF_VECTOR(4)
 #elif LANES == 16 && defined(__AVX512F__)
 /*
- * vload_half16() converts in two halves on PoCL 3.1, by instructions that reach only the lower 16 vector registers;
- * AVX-512 has one for the whole vector. Half vectors lie at any even address.
+ * vload_half16() converts in two halves on PoCL 3.1, by instructions that reach only the lower 16 vector registers, and
+ * vstore_half16_rte() writes element by element; AVX-512 has an instruction for the whole vector. Half vectors lie at
+ * any even address.
  */
 typedef _Float16 half_lanes_t __attribute__((ext_vector_type(16), aligned(2)));
 
@@ -86,11 +101,29 @@ static inline lanes_t load16_2(global const half *address)
 {
     return __builtin_convertvector(*(global const half_lanes_t *)address, lanes_t);
 }
+
+static inline void store16_2(global half *address, lanes_t values)
+{
+    *(global half_lanes_t *)address = __builtin_convertvector(values, half_lanes_t);
+}
 #elif LANES == 16
 DEFINE_LOAD_HALF_VECTOR(16)
 #endif
+#if LANES != 16 || !defined(__AVX512F__)
+DEFINE_STORE_HALF_VECTOR(LANES)
+#endif
 
 DEFINE_STORE_VECTOR(LANES)
+
+/* One element from each of LANES places. */
+static inline lanes_t gather(global const float *base, const ulong *from)
+{
+    float elements[LANES];
+#pragma unroll
+    for (int i = 0; i < LANES; ++i)
+        elements[i] = base[from[i]];
+    return PASTE(vload, LANES)(0, elements);
+}
 
 /* Swaps rows and columns of LANES vectors: each step rotates the bits of (row, lane) by one. */
 static inline void transpose(lanes_t *block)

@@ -47,7 +47,7 @@ static int64_t shared_loop(int64_t num_elements, const clattn_tile *tile, int64_
 typedef struct kernel_rounds {
     int64_t item;
     int64_t block;
-    int64_t finished_rows; /* that one work-item finishes, each with two loops over the sinks */
+    int64_t finished_rows; /* that one work-item finishes, one by one, each with two loops over the sinks */
 } kernel_rounds;
 
 /* cl/plain/attention.cl; a block is block_kv keys. */
@@ -124,6 +124,13 @@ static kernel_rounds simt_decode_rounds(const clattn_tile_request *request, cons
     };
 }
 
+/* Asking for the cache lines of a row, as cl/vector/vector.cl does. */
+static int64_t prefetch_row(int32_t width)
+{
+    const int64_t line_elements = 16; /* of float32, the fewest */
+    return loop(clattn_ceil_div(width, line_elements), 0);
+}
+
 /* cl/vector/prefill.cl; attend() stands there twice, with masks and without. */
 static kernel_rounds vector_prefill_rounds(const clattn_tile_request *request, const clattn_tile *tile)
 {
@@ -136,13 +143,15 @@ static kernel_rounds vector_prefill_rounds(const clattn_tile_request *request, c
     const int64_t softmax = vectors * (loop(keys / 2, 0) + loop(keys, 0));
     const int64_t pv = loop(request->head_dim_v, 0) + loop(request->head_dim_v / 4, loop(keys, 0));
     const int64_t rows = loop(keys, loop(request->head_dim / 8, 0) + loop(request->head_dim_v / 8, 0)) + loop(keys, 0);
-    const int64_t load = loop(tile->block_q / lanes, loop(lanes, 0) + loop(request->head_dim / lanes, 0) + rest);
+    const int64_t load = loop(tile->block_q, prefetch_row(request->head_dim)) +
+                         loop(tile->block_q / lanes, loop(request->head_dim / lanes, 0) + rest);
     const int64_t store =
-        loop(tile->block_q / lanes, loop(lanes, 0) + loop(request->head_dim_v / lanes, loop(lanes, 0)) + rest);
+        loop(tile->block_q, prefetch_row(request->head_dim_v)) +
+        loop(tile->block_q / lanes, 2 * loop(lanes, 0) + loop(request->head_dim_v / lanes, loop(lanes, 0)) + rest);
     return (kernel_rounds){
         .item = load + loop(tile->block_q, 0) + loop((int64_t)tile->block_q * request->head_dim_v / lanes, 0) + store,
         .block = 1 + rows + loop(tile->block_q / (lanes * vectors), 2 * (qk + softmax + pv)),
-        .finished_rows = tile->block_q,
+        .finished_rows = tile->block_q / lanes, /* whole vectors of them */
     };
 }
 

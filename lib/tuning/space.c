@@ -113,7 +113,7 @@ int64_t clattn_tile_local_bytes(const clattn_tile_request *request, clattn_phase
     const int64_t d = request->head_dim;
     const int64_t d_v = request->head_dim_v;
     if (request->family == CLATTN_FAMILY_VECTOR) {
-        if (phase == CLATTN_PHASE_PREFILL) /* with the converted K and V of 16-bit storage */
+        if (phase == CLATTN_PHASE_PREFILL) /* with the copies of V and of a K of 16 bits */
             return float_bytes * (q * (d + d_v + 4) + kv * (vector_row_block(tile) + d + d_v));
         return float_bytes * tile->heads * q * (d + d_v + kv + 2 * vector_key_lanes(tile));
     }

@@ -147,7 +147,6 @@ static kernel_shape shape_of(const fake_launch *launch)
         .heads = define_or(options, "HEADS", 1),
         .qk_keys = define_or(options, "QK_KEYS", 0),
         .converts_k = walk_define(options, "K_DTYPE") != CLATTN_FLOAT32,
-        .converts_v = walk_define(options, "V_DTYPE") != CLATTN_FLOAT32,
     };
 }
 

@@ -109,6 +109,34 @@ static void every_number_of_splits_matches(void **state)
     }
 }
 
+/*
+ * Windows whose edges, and the diagonal, cut vectors of rows, groups of keys and tiles at all sides. What no row sees
+ * holds NaN.
+ */
+static void windows_around_every_edge_of_a_tile_match(void **state)
+{
+    static const int32_t windows[] = {1, 2, 5, 6, 7, 15, 16, 17, 47, 48, 49, 63, 64, 65, 127, 128, 129};
+    static const int32_t q_lens[] = {150, 70, 33};
+    static const int32_t context_lens[] = {150, 97, 290};
+    static const int32_t num_q_heads[] = {3, 6, 8};
+    static const int32_t num_kv_heads[] = {3, 2, 1};
+
+    for (int32_t i = 0; i < COUNT(windows); i++) {
+        support_attention_case problem = mixed_batch(2450 + (uint64_t)i);
+        problem.num_seqs = COUNT(q_lens);
+        problem.q_lens = q_lens;
+        problem.context_lens = context_lens;
+        problem.sliding_window = windows[i];
+        problem.num_q_heads = num_q_heads[i % 3];
+        problem.num_kv_heads = num_kv_heads[i % 3];
+        problem.sinks = i % 2 == 0 ? SUPPORT_SINKS_NONE : SUPPORT_SINKS_PER_HEAD;
+        problem.logits_soft_cap = i % 2 == 0 ? 0.0f : 2.5f;
+        problem.kv_dtype = i % 2 == 0 ? CLATTN_FLOAT32 : CLATTN_FLOAT16;
+        problem.num_splits = i % 5 == 4 ? 3 : 0;
+        support_attention_verify(*state, &problem);
+    }
+}
+
 static void batch_invariant_splits_match(void **state)
 {
     static const int32_t q_lens[] = {1, 1, 3};
@@ -308,6 +336,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(huge_logits_are_one_hot),
         cmocka_unit_test(softmax_scale_is_used_as_given),
         cmocka_unit_test(every_number_of_splits_matches),
+        cmocka_unit_test(windows_around_every_edge_of_a_tile_match),
         cmocka_unit_test(batch_invariant_splits_match),
         cmocka_unit_test(every_tile_override_matches),
         cmocka_unit_test(narrower_vectors_match),

@@ -77,7 +77,7 @@ static int64_t vector_decode_bytes(const kernel_shape *shape)
                           2 * states * keys_of_vector(shape));
 }
 
-/* q_tile, acc, s_tile, row_max, row_sum, first_key, past_key, and k_tile or v_tile behind the place of a k_tile. */
+/* q_tile, acc, s_tile, row_max, row_sum, first_key, past_key, v_tile, and a k_tile if K has 16 bits. */
 static int64_t vector_prefill_bytes(const kernel_shape *shape)
 {
     const int64_t row_block = shape->lanes * (shape->lanes == 16 ? 4 : 2);
@@ -85,9 +85,7 @@ static int64_t vector_prefill_bytes(const kernel_shape *shape)
     const int64_t keys = shape->block_kv;
     const int64_t tiles =
         FLOAT_BYTES * (rows * shape->head_dim + rows * shape->head_dim_v + keys * row_block + 2 * rows) +
-        INT_BYTES * 2 * rows;
-    if (shape->converts_v)
-        return tiles + FLOAT_BYTES * keys * (shape->head_dim + shape->head_dim_v);
+        INT_BYTES * 2 * rows + FLOAT_BYTES * keys * shape->head_dim_v;
     return tiles + (shape->converts_k ? FLOAT_BYTES * keys * shape->head_dim : 0);
 }
 

@@ -29,8 +29,7 @@ typedef struct kernel_shape {
     int32_t lanes;
     int32_t heads;
     int32_t qk_keys;
-    bool converts_k; /* 16-bit storage */
-    bool converts_v;
+    bool converts_k; /* K has 16 bits */
 } kernel_shape;
 
 /* NULL if the kernel compiles with these defines, else why not. */

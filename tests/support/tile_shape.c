@@ -23,6 +23,5 @@ kernel_shape shape_of_tile(const clattn_tile_request *request, clattn_phase phas
         .heads = tile->heads,
         .qk_keys = tile->qk_keys,
         .converts_k = true,
-        .converts_v = true,
     };
 }

@@ -119,7 +119,6 @@ static kernel_shape shape_of(const clattn_variant *variant)
         .heads = define_of(variant, "HEADS", 1),
         .qk_keys = define_of(variant, "QK_KEYS", 0),
         .converts_k = define_of(variant, "K_DTYPE", 0) != CLATTN_FLOAT32,
-        .converts_v = define_of(variant, "V_DTYPE", 0) != CLATTN_FLOAT32,
     };
 }
 
