@@ -88,12 +88,13 @@ static bool measure(clattn_context *ctx, const bench_options *options, const ben
     const int num_operations = options->operations.count;
     bench_report report = {.options = options, .device = clattn_context_device(ctx), .results = results};
     bench_plan_update update = {0};
+    bench_probes probes = {0};
     bool good = !options->overhead || bench_plan_update_measure(ctx, options->runs, &update);
     for (int i = 0; i < options->num_problems; i++) {
         bench_result *found = &results[report.num_results];
         if (options->num_problems > 1)
             announce(options, i);
-        const bool measured = bench_run_problem(ctx, options, i, found);
+        const bool measured = bench_run_problem(ctx, options, i, &probes, found);
         for (int op = 0; measured && op < num_operations; op++) {
             found[op].first_call = first_calls[i * num_operations + op];
             found[op].plan_update = update;
@@ -101,6 +102,7 @@ static bool measure(clattn_context *ctx, const bench_options *options, const ben
         report.num_results += measured ? num_operations : 0;
         good = good && measured;
     }
+    bench_probes_finish(&probes);
     tool_progress_end();
     if (report.num_results > 0)
         good = write_report(&report) && good;

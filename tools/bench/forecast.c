@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#define SETUP_SECONDS 2.0   /* filling layers and probes */
+#define SETUP_SECONDS 1.0   /* filling layers */
 #define SAMPLE_SECONDS 0.02 /* at least */
 #define PROBE_SECONDS 0.1   /* both, in a round */
 #define FLOPS_PER_SECOND 2e11

@@ -3,7 +3,6 @@
 #include "bench/replay.h"
 
 #include "bench/engine.h"
-#include "bench/probes.h"
 #include "bench/statistics.h"
 #include "common/message.h"
 
@@ -140,14 +139,11 @@ static void summarise(const bench_engine *engine, const replay_samples *samples,
     result->replay.host_s = median_of(samples->host, runs, &ignored);
 }
 
-static bool run_rounds(bench_engine *engine, int runs, bench_result *result)
+static bool run_rounds(const bench_probes *probes, bench_engine *engine, int runs, bench_result *result)
 {
     const bench_measurement any_rates = {.peak_gflops = 1.0, .read_gbytes_per_s = 1.0};
     const size_t count = (size_t)runs;
-    bench_probes probes;
     round_sums sums;
-    if (!bench_probes_init(&probes, engine->ctx))
-        return false;
     double *storage = calloc(6 * count, sizeof *storage);
     bool good = storage || tool_error("out of memory");
     const replay_samples samples = {.attention = storage,
@@ -159,7 +155,7 @@ static bool run_rounds(bench_engine *engine, int runs, bench_result *result)
     tool_progress("building the kernels and warming up");
     good = good && run_round(engine, NUM_WARMUP_STEPS, &any_rates, &sums);
     for (int round = 0; good && round < runs; round++) {
-        good = sample_round(engine, &probes, &samples, round, &sums);
+        good = sample_round(engine, probes, &samples, round, &sums);
         if (good)
             tool_progress_bar(round + 1, runs, "round %d of %d: %lld steps, %.3f s", round + 1, runs,
                               (long long)sums.num_steps, sums.attention_s);
@@ -167,12 +163,11 @@ static bool run_rounds(bench_engine *engine, int runs, bench_result *result)
     if (good)
         summarise(engine, &samples, runs, &sums, result);
     free(storage);
-    bench_probes_finish(&probes);
     return good;
 }
 
-bool bench_replay_measure(clattn_context *ctx, const bench_problem *problem, const bench_replay_params *params,
-                          int runs, bench_result *result)
+bool bench_replay_measure(const bench_probes *probes, clattn_context *ctx, const bench_problem *problem,
+                          const bench_replay_params *params, int runs, bench_result *result)
 {
     bench_engine engine;
     const bench_batcher_params batching = {
@@ -192,7 +187,7 @@ bool bench_replay_measure(clattn_context *ctx, const bench_problem *problem, con
         .out_dtype = problem->dtype,
         .num_layers = 1,
     };
-    bool good = run_rounds(&engine, runs, result);
+    bool good = run_rounds(probes, &engine, runs, result);
     good = good && tool_check(ctx, clattn_plan_get_info(engine.plan, &result->plan_info), "clattn_plan_get_info");
     bench_engine_finish(&engine);
     return good;

@@ -7,6 +7,7 @@
 #define BENCH_REPLAY_H
 
 #include "bench/batcher.h"
+#include "bench/probes.h"
 #include "bench/problem.h"
 #include "bench/result.h"
 
@@ -19,7 +20,7 @@ typedef struct bench_replay_params {
 } bench_replay_params;
 
 /* `runs` rounds of FMA probe, read probe and the whole replay, behind one that warms up. */
-bool bench_replay_measure(clattn_context *ctx, const bench_problem *problem, const bench_replay_params *params,
-                          int runs, bench_result *result);
+bool bench_replay_measure(const bench_probes *probes, clattn_context *ctx, const bench_problem *problem,
+                          const bench_replay_params *params, int runs, bench_result *result);
 
 #endif

@@ -161,15 +161,13 @@ static bool time_calls(const bench_probes *probes, call_list *list, int runs, be
     return good;
 }
 
-static bool probe_and_time_calls(clattn_context *ctx, call_list *list, int runs, bench_result *results)
+/* The probes are the same for all problems: the first that needs them builds them. */
+static bool need_probes(bench_probes *probes, clattn_context *ctx)
 {
-    bench_probes probes;
+    if (probes->queue)
+        return true;
     tool_progress("building the probes");
-    if (!bench_probes_init(&probes, ctx))
-        return false;
-    const bool good = time_calls(&probes, list, runs, results);
-    bench_probes_finish(&probes);
-    return good;
+    return bench_probes_init(probes, ctx);
 }
 
 static bool time_overheads(call_list *list, int runs, bench_result *results)
@@ -182,11 +180,13 @@ static bool time_overheads(call_list *list, int runs, bench_result *results)
     return true;
 }
 
-bool bench_run_problem(clattn_context *ctx, const bench_options *options, int index, bench_result *results)
+bool bench_run_problem(clattn_context *ctx, const bench_options *options, int index, bench_probes *probes,
+                       bench_result *results)
 {
     const bench_problem *problem = &options->problems[index];
     if (options->replay.trace.path)
-        return bench_replay_measure(ctx, problem, &options->replay, options->runs, results);
+        return need_probes(probes, ctx) &&
+               bench_replay_measure(probes, ctx, problem, &options->replay, options->runs, results);
     bench_operands operands;
     tool_progress("filling the KV cache on %s", clattn_context_device(ctx)->name);
     if (!bench_operands_init(&operands, ctx, problem, &options->operations))
@@ -195,8 +195,10 @@ bool bench_run_problem(clattn_context *ctx, const bench_options *options, int in
     bool good = add_calls(&list, &operands, options);
     for (int i = 0; good && i < list.num_operations; i++)
         results[i] = bench_result_of(&list.calls[i]);
-    good = good && (options->overhead ? time_overheads(&list, options->runs, results)
-                                      : probe_and_time_calls(ctx, &list, options->runs, results));
+    if (good && options->overhead)
+        good = time_overheads(&list, options->runs, results);
+    else if (good)
+        good = need_probes(probes, ctx) && time_calls(probes, &list, options->runs, results);
     finish_calls(&list);
     bench_operands_finish(&operands);
     return good;
