@@ -177,6 +177,11 @@ told 0 '[each["index"] for each in told["devices"]] == list(range(len(told["devi
 told 0 'all(row["layout"] == "heads_first" and row["decode"]["heads"] ==
     (min(row["num_kv_heads"], max(4, row["decode"]["lanes"] // row["decode"]["block_q"]))
      if row["family"] == "vector" else 1) for row in device["rows"])' --layout heads_first --family default
+# Its blocks hold at least 4 keys there, and 2 where a token's heads lie together and are 8 KiB.
+told 0 'all(row["decode"]["block_kv"] >= 4 for row in device["rows"] if row["family"] == "vector")' \
+    --layout heads_first --family default
+told 0 'all(row["decode"]["block_kv"] == 2 for row in device["rows"] if row["family"] == "vector")' \
+    --model phi-3-mini --layout combined --family default
 
 # Rows of a tuning file for every phase of llama-3-8b on the first device: the default tiles by another name.
 python3 -c '
