@@ -47,6 +47,36 @@ static bool is_hit(cl_uint count, const char **sources)
     return false;
 }
 
+/* A copy of the source with something else where the text first stands; NULL if it stands nowhere. */
+static char *replace_text(const char *source, const char *text, const char *replacement)
+{
+    const char *at = strstr(source, text);
+    if (!at)
+        return NULL;
+    const size_t num_bytes = strlen(source) - strlen(text) + strlen(replacement) + 1;
+    char *copy = malloc(num_bytes);
+    assert_non_null(copy);
+    snprintf(copy, num_bytes, "%.*s%s%s", (int)(at - source), source, replacement, at + strlen(text));
+    return copy;
+}
+
+static cl_program create_with_replacement(cl_context cl, cl_uint count, const char **sources, cl_int *result)
+{
+    const char *changed[MAX_SOURCES];
+    char *copy = NULL;
+    assert_true(count <= MAX_SOURCES);
+    memcpy(changed, sources, count * sizeof *sources);
+    for (cl_uint i = 0; i < count && !copy; i++) {
+        copy = replace_text(sources[i], sabotage_now.text, sabotage_now.change);
+        if (copy)
+            changed[i] = copy;
+    }
+    assert_non_null(copy);
+    cl_program program = __real_clCreateProgramWithSource(cl, count, changed, NULL, result);
+    free(copy);
+    return program;
+}
+
 cl_program __wrap_clCreateProgramWithSource(cl_context cl, cl_uint count, const char **sources, const size_t *lengths,
                                             cl_int *result)
 {
@@ -58,6 +88,8 @@ cl_program __wrap_clCreateProgramWithSource(cl_context cl, cl_uint count, const 
         return program;
     }
     assert_true(count < MAX_SOURCES && !lengths);
+    if (sabotage_now.text)
+        return create_with_replacement(cl, count, sources, result);
     memcpy(changed + 1, sources, count * sizeof *sources);
     return __real_clCreateProgramWithSource(cl, count + 1, changed, NULL, result);
 }

@@ -16,6 +16,7 @@
 typedef struct sabotage {
     const char *parts[SABOTAGE_MAX_PARTS]; /* beginnings of paths below cl/, NULL = none */
     const char *change;                    /* a line before their source; NULL = every second work-group is left out */
+    const char *text;                      /* of their source, in whose place the change comes; NULL = none */
     bool refuses;                          /* to build them */
     bool dies_in_build;
     bool dies_in_kernel;       /* whatever it is */

@@ -175,16 +175,18 @@ static void subtle_miscompilations_are_found(void **state)
 {
     (void)state;
     static const struct {
+        const char *text; /* that the change replaces, NULL = goes before all */
         const char *change;
         float logits_soft_cap;
         support_sinks sinks;
         bool lse;
         const char *words;
     } cases[] = {
-        {"#define exp2(x) native_exp2((x) * 1.002f)\n", 0.0f, SUPPORT_SINKS_NONE, false, "out["},
-        {"#define exp2(x) native_exp2((x) * 1.002f)\n", 0.0f, SUPPORT_SINKS_PER_HEAD, false, "out["},
-        {"#define tanh(x) (x)\n", 5.0f, SUPPORT_SINKS_NONE, false, "out["},
-        {"#define log(x) log2(x)\n", 0.0f, SUPPORT_SINKS_NONE, true, "lse["},
+        {"#define LOG2_E 1.44269504088896340736f", "#define LOG2_E 1.4456f", 0.0f, SUPPORT_SINKS_NONE, false, "out["},
+        {"#define LOG2_E 1.44269504088896340736f", "#define LOG2_E 1.4456f", 0.0f, SUPPORT_SINKS_PER_HEAD, false,
+         "out["},
+        {NULL, "#define tanh(x) (x)\n", 5.0f, SUPPORT_SINKS_NONE, false, "out["},
+        {NULL, "#define log(x) log2(x)\n", 0.0f, SUPPORT_SINKS_NONE, true, "lse["},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         verify_fixture *fixture = verify_open("", true);
@@ -194,6 +196,7 @@ static void subtle_miscompilations_are_found(void **state)
         problem.lse = cases[i].lse;
         sabotage_now =
             (sabotage){.parts = {sabotage_part_of(fixture->device.family), sabotage_part_of(CLATTN_FAMILY_PLAIN)},
+                       .text = cases[i].text,
                        .change = cases[i].change};
         assert_refused(fixture, &problem, cases[i].words);
         sabotage_now = (sabotage){0};
