@@ -160,10 +160,15 @@ def cell(result):
     return f"{milliseconds(result)} ms, {result['roofline_fraction']:.2f}"
 
 
-def paged_cell(result):
-    """With both fractions, if reading alone was measured and its rate is what bounds the call."""
+def fractions(result):
+    """Both, if reading alone was measured and its rate is what bounds the call."""
     paged = result.get("paged_fraction")
-    return cell(result) if paged is None or result["bound"] == "compute" else f"{cell(result)} / {paged:.2f}"
+    both = "" if paged is None or result["bound"] == "compute" else f" / {paged:.2f}"
+    return f"{result['roofline_fraction']:.2f}{both}"
+
+
+def paged_cell(result):
+    return f"{milliseconds(result)} ms, {fractions(result)}"
 
 
 def table(heads, rows):
@@ -299,8 +304,7 @@ def readme_table(results):
     for work, workload, dtype, layout in shown:
         found = results.batch("llama-3-8b", "all", workload, dtype, layout)
         rate = f"{found['gflops']:.0f} GFLOP/s" if found["bound"] == "compute" else f"{found['gbytes_per_s']:.0f} GB/s"
-        rows.append([work, f"{dtype}, {layout}", f"{milliseconds(found)} ms", rate,
-                     f"{found['roofline_fraction']:.2f}"])
+        rows.append([work, f"{dtype}, {layout}", f"{milliseconds(found)} ms", rate, fractions(found)])
     return table(["work", "K and V", "time", "rate", "fraction of the bound"], rows)
 
 
